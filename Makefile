@@ -1,0 +1,113 @@
+# porthole: `make` builds ./porthole, which runs from the tree. `make help` lists the targets.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build
+VERSION := 0.1.0
+
+PKG_CONFIG ?= pkg-config
+INSTALL    ?= install
+
+# Flags of ours and of the caller's. SANITIZE=address,undefined instruments everything; WERROR=1 as lint and CI have it.
+CFLAGS   ?= -O2 -g
+WARNINGS := -std=c11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla $(if $(WERROR),-Werror)
+DEFINES  := -D_GNU_SOURCE -DPH_VERSION='"$(VERSION)"'
+HARDEN   := -fPIC -fstack-protector-strong
+SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+
+# pkg-config is asked once a run, and only for the libraries that a part links (make goals without a build never ask).
+pkg = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null)
+LUA_CFLAGS  = $(eval LUA_CFLAGS := $(call pkg,--cflags,lua5.4))$(LUA_CFLAGS)
+LUA_LIBS    = $(eval LUA_LIBS := $(call pkg,--libs,lua5.4))$(LUA_LIBS)
+ENGINE_LIBS = $(eval ENGINE_LIBS := $(call pkg,--libs,libmnl) -pthread)$(ENGINE_LIBS)
+BINDING_LIBS = $(eval BINDING_LIBS := $(call pkg,--libs,jansson))$(BINDING_LIBS)
+SHELL_LIBS  = $(eval SHELL_LIBS := $(call pkg,--libs,readline))$(SHELL_LIBS)
+CMOCKA_LIBS = $(eval CMOCKA_LIBS := $(call pkg,--libs,cmocka))$(CMOCKA_LIBS)
+
+COMPILE_FLAGS = $(WARNINGS) $(DEFINES) $(HARDEN) $(SANITIZERS) -Iinclude -Isrc -Itests/support -I$(BUILD)/generated $(CPPFLAGS) $(CFLAGS)
+LINK_FLAGS    = $(SANITIZERS) -Wl,--as-needed $(LDFLAGS)
+
+# V=1 prints the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+engine_sources  := $(wildcard src/engine/*.c)
+binding_sources := $(wildcard src/binding/*.c)
+shell_sources   := $(wildcard src/shell/*.c)
+support_sources := $(wildcard tests/support/*.c)
+unit_sources    := $(wildcard tests/unit/*.c)
+bound_sources   := $(wildcard tests/bound/*.c)
+pty_sources     := $(wildcard tests/pty/*.c)
+tool_sources    := $(wildcard tests/netns/*.c tests/bench/*.c)
+objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
+programs = $(patsubst %.c,$(BUILD)/%,$(1))
+
+# The program stands in the tree for the ordinary build, beside its objects for any other; its Lua is found from where it stands.
+PROGRAM := $(if $(filter build,$(BUILD)),porthole,$(BUILD)/porthole)
+CORE    := $(BUILD)/lib/porthole/core.so
+
+all: $(PROGRAM) $(CORE)
+
+$(BUILD)/lib/libporthole.a: $(call objects,$(engine_sources))
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && rm -f $@ && $(AR) rcs $@ $^
+
+$(CORE): $(call objects,$(binding_sources)) $(BUILD)/lib/libporthole.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -shared $(LINK_FLAGS) -o $@ $^ $(ENGINE_LIBS) $(BINDING_LIBS)
+
+$(PROGRAM): $(call objects,$(shell_sources) $(binding_sources)) $(BUILD)/lib/libporthole.a | $(if $(filter-out porthole,$(PROGRAM)),$(BUILD)/lua)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK_FLAGS) -o $@ $^ $(ENGINE_LIBS) $(BINDING_LIBS) $(LUA_LIBS) $(SHELL_LIBS)
+
+$(BUILD)/lua:
+	$(Q)mkdir -p $(@D) && ln -sfn $(CURDIR)/lua $@
+
+# The embedded IANA registry is generated from the registry itself.
+$(BUILD)/generated/iana.inc: src/engine/iana.csv tools/iana.awk
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D) && LC_ALL=C awk -f tools/iana.awk src/engine/iana.csv > $@.new && mv $@.new $@
+
+$(BUILD)/src/engine/services.o: $(BUILD)/generated/iana.inc
+
+# Everything is compiled again when the flags change.
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(@D); printf '%s\n' '$(CC) $(subst ','\'',$(COMPILE_FLAGS) $(LINK_FLAGS))' | cmp -s - $@ || \
+		printf '%s\n' '$(CC) $(subst ','\'',$(COMPILE_FLAGS) $(LINK_FLAGS))' > $@
+
+$(BUILD)/src/binding/%.o $(BUILD)/src/shell/%.o $(BUILD)/tests/bound/%.o: PART_CFLAGS = $(LUA_CFLAGS)
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(COMPILE_FLAGS) $(PART_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(patsubst %.o,%.d,$(call objects,$(engine_sources) $(binding_sources) $(shell_sources) $(support_sources) \
+	$(unit_sources) $(bound_sources) $(pty_sources) $(tool_sources)))
+
+# Tests. An engine unit links the engine alone, with allocations that can be made to fail; a bound one the bindings and Lua too.
+WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup \
+	-Wl,--wrap=strndup,--wrap=vasprintf,--wrap=asprintf
+support_objects = $(call objects,$(support_sources))
+
+$(call programs,$(unit_sources)): $(BUILD)/%: $(BUILD)/%.o $(support_objects) $(BUILD)/lib/libporthole.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK_FLAGS) $(WRAP) -o $@ $^ $(ENGINE_LIBS) $(CMOCKA_LIBS)
+
+$(call programs,$(bound_sources)): $(BUILD)/%: $(BUILD)/%.o $(support_objects) $(call objects,$(binding_sources)) $(BUILD)/lib/libporthole.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK_FLAGS) $(WRAP) -o $@ $^ $(ENGINE_LIBS) $(BINDING_LIBS) $(LUA_LIBS) $(CMOCKA_LIBS)
+
+$(call programs,$(pty_sources)): $(BUILD)/%: $(BUILD)/%.o
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK_FLAGS) -o $@ $^ -lutil $(CMOCKA_LIBS)
+
+$(call programs,$(tool_sources)): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/lib/libporthole.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LINK_FLAGS) -o $@ $^ $(ENGINE_LIBS)
+
+test-programs: all $(call programs,$(unit_sources) $(bound_sources) $(pty_sources) $(tool_sources))
+
+FORCE:
+.PHONY: all test-programs FORCE
+.SECONDARY:
+.DELETE_ON_ERROR:
