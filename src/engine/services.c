@@ -36,6 +36,13 @@ struct name_key {
 	uint32_t entry;
 };
 
+/* One key for each name and alias; sorted when a name is first looked up, since few programs do. */
+struct name_index {
+	size_t count;
+	bool sorted;
+	struct name_key keys[];
+};
+
 struct ph_services {
 	char *texts[2]; /* of the files; the entries point into them */
 	size_t text_count;
@@ -43,9 +50,9 @@ struct ph_services {
 	size_t entry_count, entry_capacity;
 	const char **aliases; /* lists that end with NULL; the first one is empty */
 	size_t alias_count, alias_capacity;
+	size_t name_count; /* of entries and aliases */
 	struct port_key *by_port; /* one for each entry */
-	struct name_key *by_name; /* one for each name and alias */
-	size_t name_count;
+	struct name_index *by_name;
 	struct ph_service *iana; /* IANA_COUNT, each filled when it is first asked for */
 };
 
@@ -209,24 +216,27 @@ static int compare_names(const void *a, const void *b)
 /* Lets the entries point to their aliases, which have found their place, and makes the indices. */
 static int index_entries(struct ph_services *services)
 {
-	size_t names = 0;
+	struct name_key *key;
 
 	services->by_port = malloc((services->entry_count + 1) * sizeof(*services->by_port));
-	services->by_name = malloc((services->name_count + 1) * sizeof(*services->by_name));
+	services->by_name = malloc(sizeof(*services->by_name) +
+	                           services->name_count * sizeof(*services->by_name->keys));
 	if (services->by_port == NULL || services->by_name == NULL)
 		return -ENOMEM;
+	services->by_name->count = services->name_count;
+	services->by_name->sorted = false;
+	key = services->by_name->keys;
 	for (uint32_t i = 0; i < services->entry_count; i++) {
 		struct entry *entry = &services->entries[i];
 		const char *const *alias = services->aliases + entry->aliases;
 
 		entry->service.aliases = alias;
 		services->by_port[i] = (struct port_key){ entry->service.port, i };
-		services->by_name[names++] = (struct name_key){ entry->service.name, i };
+		*key++ = (struct name_key){ entry->service.name, i };
 		for (; *alias != NULL; alias++)
-			services->by_name[names++] = (struct name_key){ *alias, i };
+			*key++ = (struct name_key){ *alias, i };
 	}
 	qsort(services->by_port, services->entry_count, sizeof(*services->by_port), compare_ports);
-	qsort(services->by_name, names, sizeof(*services->by_name), compare_names);
 	return 0;
 }
 
@@ -420,18 +430,22 @@ const struct ph_service *ph_services_by_port(const struct ph_services *services,
 static void consider_names(const struct ph_services *services, const char *name, bool exact,
                            struct choice *choice)
 {
-	size_t low = 0, high = services->name_count;
+	struct name_index *index = services->by_name;
+	size_t low = 0, high = index->count;
 
+	if (!index->sorted)
+		qsort(index->keys, index->count, sizeof(*index->keys), compare_names);
+	index->sorted = true;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare_folded(services->by_name[middle].name, name) < 0)
+		if (compare_folded(index->keys[middle].name, name) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	for (; low < services->name_count; low++) {
-		const struct name_key *key = &services->by_name[low];
+	for (; low < index->count; low++) {
+		const struct name_key *key = &index->keys[low];
 
 		if (compare_folded(key->name, name) != 0)
 			break;
