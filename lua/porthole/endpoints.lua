@@ -49,8 +49,8 @@ end
 local function taken(row)
     return {
         proto = row.proto, state = row.state, lport = row.lport, rport = row.rport,
-        laddr = row.laddr, iface = row.iface, v6only = row.v6only, netns = row.netns, inode = row.inode, uid = row.uid, unit = row.unit,
-        container = row.container, processes = row.processes or {},
+        laddr = row.laddr, iface = row.iface, v6only = row.v6only, netns = row.netns, inode = row.inode,
+        uid = row.uid, unit = row.unit, container = row.container, processes = row.processes or {},
     }
 end
 
@@ -239,7 +239,6 @@ local function before(a, b)
         return (protocols[a.proto] or 9) < (protocols[b.proto] or 9)
     elseif a.port ~= b.port then
         return a.port < b.port
-    end
     elseif address_before(a.addresses[1], b.addresses[1]) or address_before(b.addresses[1], a.addresses[1]) then
         return address_before(a.addresses[1], b.addresses[1])
     end

@@ -207,7 +207,7 @@ end
 local function new_context(id, format)
     local screen = format == "table" and require("porthole.screen").get() or { terminal = false, colour = false }
     local context = {
-        format = format, terminal = screen.terminal, width = screen.width, colour = screen.colour,
+        format = format, terminal = screen.terminal, width = screen.width, colour = screen.colour, euid = core.euid,
     }
     --- Tells the user something that is no result.
     function context.note(text)
@@ -258,6 +258,21 @@ local function host_name()
     return name
 end
 
+--- Breaks text between words so that no line is wider than the terminal.
+local function wrapped(line, width)
+    local lines, current = {}, ""
+    for word in line:gmatch("%S+") do
+        local longer = current == "" and word or current .. " " .. word
+        if current ~= "" and core.text.width(longer) > width then
+            lines[#lines + 1] = current
+            longer = word
+        end
+        current = longer
+    end
+    lines[#lines + 1] = current
+    return table.concat(lines, "\n")
+end
+
 local function table_text(report, context)
     local text = require("porthole.format.table").render(report.rows, {
         columns = report.columns, width = context.width, colour = context.colour,
@@ -266,7 +281,11 @@ local function table_text(report, context)
     if type(summary) == "function" then
         summary = summary()
     end
-    return summary and text .. visible(summary) .. "\n" or text
+    if not summary then
+        return text
+    end
+    summary = core.text.escape(summary)
+    return text .. (context.width and wrapped(summary, context.width) or summary) .. "\n"
 end
 
 local formats = {}
@@ -367,11 +386,28 @@ local function execute(recipe, args)
     return report.status
 end
 
---- `porthole NAME WORD...`
+--- `porthole help [NAME]`
+local function help_main(words)
+    local text, problem = require("porthole.help").text(words[1])
+    if not text then
+        complain("porthole help: ", problem)
+        return WRONG_USAGE
+    end
+    local ok, why = deliver(text)
+    if not ok then
+        complain("porthole help: ", why)
+    end
+    return ok and SUCCESS or FAILED
+end
+
+--- `porthole NAME WORD...`; `porthole help [NAME]` as well.
 -- @tparam string id
 -- @tparam {string,...} words the command line behind the name
 -- @treturn integer the exit status
 function M.main(id, words)
+    if id == "help" then
+        return help_main(words)
+    end
     local recipe, problems = M.find(id)
     for _, problem in ipairs(problems) do
         complain("porthole: ", problem)

@@ -106,7 +106,7 @@ Lists every port that is open on this host: TCP listeners, and UDP sockets that 
 bound to a port and take from anybody. Each row is one service, with all addresses
 that the same processes hold. REACH is how far the widest of the addresses goes,
 whatever a firewall says: "host" this host only, "link" its direct neighbours, "lan"
-private networks, "internet" everybody; "?" where it has no such address or it is not known.
+private networks, "internet" everybody; "?" where none of them holds or it is not known.
 Without root the programs of other users are hidden; their ports are listed.]],
     categories = { "safe" },
     args = {},
