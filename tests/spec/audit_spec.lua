@@ -34,7 +34,6 @@ function core.addresses()
     return { { iface = "lo", address = "127.0.0.1" }, { iface = "eth0", address = "192.168.1.5" },
         { iface = "eth0", address = "fe80::5" } }
 end
-core.euid = 1000
 core.services = { lookup = function(port)
     return ({ [80] = { name = "http" }, [22] = { name = "ssh" } })[port]
 end }
@@ -44,19 +43,23 @@ local function audit(...)
     return support.recipe({ "audit", ... }, "XDG_CONFIG_HOME=/nonexistent", WORLD)
 end
 
+local function is_root()
+    return support.read("/proc/self/status"):match("\nUid:%s*%d+%s+(%d+)") == "0"
+end
+
 describe("audit", function()
     it("lists each service once, and counts what is open to whom", function()
         local status, out, err = audit()
         assert.equal(0, status)
         assert.equal([[
-PORT      SERVICE  PROGRAM          UNIT  ADDRESSES      REACH
-22/tcp    ssh      ?                -     [::] and IPv4  lan
-80/tcp    http     web\x1b[2J (2)   -     0.0.0.0, [::]  lan
-5432/tcp  -        db               -     127.0.0.1      host
-5353/udp  -        mdns             -     224.0.0.251    ?
-4 ports open: 2 lan, 1 this host only, 1 not known; the owner of 1 is hidden: run with sudo to see it
-]], (out:gsub("web\\x1b%[2J %(2%)  ", "%0 "):gsub("PROGRAM         ", "%0 "):gsub("(%?              )", "%1 ")
-            :gsub("(db             )", "%1 "):gsub("(mdns           )", "%1 ")))
+PORT      SERVICE  PROGRAM         UNIT  ADDRESSES      REACH
+22/tcp    ssh      ?               -     [::] and IPv4  lan
+80/tcp    http     web\x1b[2J (2)  -     0.0.0.0, [::]  lan
+5432/tcp  -        db              -     127.0.0.1      host
+5353/udp  -        mdns            -     224.0.0.251    ?
+]], out:match("^.*\n(.-\n)$") and out:gsub("[^\n]*\n$", ""))
+        assert.matches("\n4 ports open: 2 lan, 1 this host only, 1 not known; ", out)
+        assert.matches(is_root() and "1 without a process to be seen" or "the owner of 1 is hidden: run with sudo", out)
         assert.equal("porthole audit: note: some owners are hidden\n", err)
     end)
 
@@ -69,7 +72,7 @@ PORT      SERVICE  PROGRAM          UNIT  ADDRESSES      REACH
         assert.equal(4, #object.rows)
         local row = object.rows[2]
         local keys = {}
-        for key in out:match('{"proto".-\n'):gmatch('"(%l+%d?)":') do
+        for key in out:match('{"proto".-\n'):gmatch('"([%l%d]+)":') do
             keys[#keys + 1] = key
         end
         assert.equal("proto port service addresses address iface v6only ipv4 ipv6 processes unit container netns reach "
