@@ -175,6 +175,11 @@ void ph_netlink_close(struct ph_netlink *netlink)
 	free(netlink);
 }
 
+uint32_t ph_netlink_port(const struct ph_netlink *netlink)
+{
+	return netlink->port;
+}
+
 /* ------------------------------------------------------------ answers */
 
 struct answer {
