@@ -22,7 +22,7 @@ M.type = {
         column("addresses", "list", 5, "what it listens on: a list of address, iface (bound to it) and v6only"),
         column("ipv4", "boolean", 0, "whether it takes IPv4"),
         column("ipv6", "boolean", 0, "whether it takes IPv6"),
-        column("processes", "list", 8, "every process that holds it: a list of pid, name, exe, cmdline, user and fd"),
+        column("processes", "list", 8, "who holds it: a list of pid, name, exe, cmdline, user and fd"),
         column("unit", "name", 6, "the systemd unit that holds it"),
         column("container", "name", 0, "the container that holds it"),
         column("netns", "name", 0, "the network namespace that it is in"),
@@ -32,12 +32,18 @@ M.type = {
     },
 }
 
+--- The protocols that have ports to open, in the order in which they are listed.
+local places = { tcp = 1, udp = 2, udplite = 3, sctp = 4, dccp = 5 }
+
+--- Each address of an endpoint has these keys, in every format.
+local address_meta = { __fields = { "address", "iface", "v6only" } }
+
 --- A listener of stream protocols; a datagram socket that is bound to a port and takes from anybody.
 local function is_open(row, proto)
     if proto == "udp" or proto == "udplite" then
         return row.state == "unconn" and (row.lport or 0) ~= 0 and (row.rport or 0) == 0
     end
-    return row.state == "listen"
+    return row.state == "listen" and (places[proto] or proto == "mptcp")
 end
 
 --- What endpoints are made from: plain tables, so that each field of a socket is asked for once.
@@ -126,7 +132,9 @@ local function by_address(sockets)
         local entry = port.known[socket.key]
         if not entry then
             entry = {
-                address = { address = socket.address, iface = socket.iface, v6only = socket.v6only },
+                address = setmetatable({
+                    address = socket.address, iface = socket.iface, v6only = socket.v6only,
+                }, address_meta),
                 key = socket.key, holders = {}, rows = {},
             }
             port.known[socket.key] = entry
@@ -170,6 +178,7 @@ local function by_holders(port)
     return groups
 end
 
+--- By pid; nil where none can be seen.
 local function process_list(holders)
     local list = {}
     for _, process in pairs(holders) do
@@ -180,13 +189,13 @@ local function process_list(holders)
     table.sort(list, function(a, b)
         return a.pid < b.pid
     end)
-    return list
+    return #list > 0 and list or nil
 end
 
 --- The unit (container) of a group: under socket activation PID 1 holds the socket as well, and says nothing.
 local function placed(processes, rows, key)
     local fallback
-    for _, list in ipairs { processes, rows } do
+    for _, list in ipairs { processes or {}, rows } do
         for _, item in ipairs(list) do
             local value = item[key]
             if value and value ~= "init.scope" then
@@ -258,8 +267,6 @@ local function endpoint(port, group, own, known)
     }
 end
 
-local places = { tcp = 1, udp = 2, udplite = 3, sctp = 4, dccp = 5 }
-
 --- By namespace, protocol and port. Whole numbers are sorted: a comparing function would cost more than all else here.
 local function sorted(ports)
     local names, rank, order, by_key = {}, {}, {}, {}
@@ -274,7 +281,7 @@ local function sorted(ports)
         rank[name] = i
     end
     for i, port in ipairs(ports) do
-        local key = (rank[port.netns] << 20 | (places[port.proto] or 15) << 16) + port.port
+        local key = (rank[port.netns] << 20 | places[port.proto] << 16) + port.port
         order[i], by_key[key] = key, port
     end
     table.sort(order)
@@ -309,9 +316,8 @@ function M.endpoints(filter)
     if filter ~= nil and type(filter) ~= "table" then
         error("endpoints: argument 1 (filter) must be a table, not " .. type(filter), 2)
     end
-    local rest, query = {}, {
-        proto = { "tcp", "mptcp", "udp", "udplite", "sctp", "dccp" }, state = { "listen", "unconn" },
-    }
+    -- All protocols: one that is named, and that the kernel lacks, would be a reason for incomplete rows.
+    local rest, query = {}, { family = { "inet", "inet6" }, state = { "listen", "unconn" } }
     for key, value in pairs(filter or {}) do
         if key == "netns" then
             query.netns = value
