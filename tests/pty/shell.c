@@ -462,12 +462,15 @@ static void no_color_means_none(void **state)
 	terminal_expect(t, "porthole> ");
 	terminal_type(t, "nothing.x\n");
 	terminal_expect(t, "\033[31merror: ");
+	terminal_expect(t, "porthole> ");
 	terminal_type(t, "\004");
 	assert_int_equal(terminal_end(t), 0);
 	terminal_start(t, plain);
 	terminal_expect(t, "porthole> ");
 	terminal_type(t, "nothing.x\n");
-	terminal_expect(t, "\nerror: ");
+	terminal_expect(t, "error: ");
+	terminal_expect(t, "porthole> ");
+	assert_null(memmem(t->screen, t->length, "\033[31m", 5));
 }
 
 static void the_c_locale_works(void **state)
