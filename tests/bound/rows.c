@@ -2,23 +2,23 @@
 #include "state.h"
 
 /* Rows of Lua tables that have something of everything. */
-#define PREPARE \
-	"kind = { name = 'thing', columns = {" \
-	"  { name = 'name', help = 'what it is called', weight = 9 }," \
-	"  { name = 'size', type = 'integer', unit = 'bytes', alias = 'bytes', weight = 5 }," \
-	"  { name = 'ratio', type = 'number' }," \
-	"  { name = 'good', type = 'boolean' }," \
-	"  { name = 'address', type = 'address' }," \
-	"  { name = 'port', type = 'port' }," \
-	"  { name = 'tags', type = 'list' } } }" \
-	"list = {" \
+#define PREPARE                                                                                 \
+	"kind = { name = 'thing', columns = {"                                                  \
+	"  { name = 'name', help = 'what it is called', weight = 9 },"                          \
+	"  { name = 'size', type = 'integer', unit = 'bytes', alias = 'bytes', weight = 5 },"   \
+	"  { name = 'ratio', type = 'number' },"                                                \
+	"  { name = 'good', type = 'boolean' },"                                                \
+	"  { name = 'address', type = 'address' },"                                             \
+	"  { name = 'port', type = 'port' },"                                                   \
+	"  { name = 'tags', type = 'list' } } }"                                                \
+	"list = {"                                                                              \
 	"  { name = 'b', size = 10, ratio = 0.5, good = true, address = '10.0.0.2', port = 80," \
-	"    tags = { 'x', 'y' } }," \
+	"    tags = { 'x', 'y' } },"                                                            \
 	"  { name = 'a', size = 2, ratio = 1, good = false, address = '9.0.0.1', port = 443 }," \
-	"  { name = 'c', size = 10, address = '::ffff:10.0.0.9', port = 8080 }," \
-	"  { name = 'd', address = '2001:db8::1' } }" \
-	"rows = core.rows(kind, list, { 'one is missing' })" \
-	"function names(r) local t = {} for i, row in ipairs(r) do t[i] = row.name end" \
+	"  { name = 'c', size = 10, address = '::ffff:10.0.0.9', port = 8080 },"                \
+	"  { name = 'd', address = '2001:db8::1' } }"                                           \
+	"rows = core.rows(kind, list, { 'one is missing' })"                                    \
+	"function names(r) local t = {} for i, row in ipairs(r) do t[i] = row.name end"         \
 	"  return table.concat(t) end "
 
 static int open_rows(void **state)
@@ -66,13 +66,15 @@ static void a_row_has_its_columns_as_fields(void **state)
 	    "assert(rows[1] == rows[1] and rows[1] ~= rows[2] and rows[1] ~= 5)"
 	    "assert(rows:sort('name')[2] == rows[1])"
 	    "assert(core.rows(kind, list)[1] ~= rows[1])");
-	assert_raises(*state, "return rows[1].nmae", "no column 'nmae' in a thing; did you mean "
-	                                             "'name'?");
+	assert_raises(*state, "return rows[1].nmae",
+	              "no column 'nmae' in a thing; did you mean "
+	              "'name'?");
 	assert_raises(*state, "return rows[1].zzz", "no column 'zzz' in a thing");
 	assert_raises(*state, "return rows[1][1]", "by name, not by number");
 	assert_raises(*state, "rows[1].name = 'x'", "cannot be set");
-	assert_raises(*state, "return rows:wher{}", "no method 'wher' of thing rows; did you mean "
-	                                            "'where'?");
+	assert_raises(*state, "return rows:wher{}",
+	              "no method 'wher' of thing rows; did you mean "
+	              "'where'?");
 	assert_raises(*state, "return rows.name", "no method 'name'");
 }
 
@@ -154,7 +156,8 @@ static void numbers_are_filtered_by_range(void **state)
 	RUN("assert(names(rows:where{port = '1-443'}) == 'ba')"
 	    "assert(names(rows:where{port = '80,8000-9000'}) == 'bc')"
 	    "assert(names(rows:where{port = {'80', 8080.0}}) == 'bc')"
-	    "assert(names(rows:where{size = '-5-9'}) == 'a' and names(rows:where{size = '2'}) == 'a')"
+	    "assert(names(rows:where{size = '-5-9'}) == 'a' and names(rows:where{size = '2'}) == "
+	    "'a')"
 	    "assert(names(rows:where{port = '0-65535'}) == 'bac')");
 	assert_raises(*state, "rows:where{port = 65536}", "takes a port from 0 to 65535");
 	assert_raises(*state, "rows:where{port = -1}", "takes a port");
@@ -225,7 +228,8 @@ static void names_for_completion_come_without_reading(void **state)
 	    "assert(has(core.names(rows[1]), 'size') and not has(core.names(rows[1]), 'where'))"
 	    "assert(#core.names(rows[1], true) == 0)"
 	    "assert(core.names(5) == nil and core.names({}) == nil and core.names('x') == nil)"
-	    "local seen = {} for _, name in ipairs(n) do assert(not seen[name]) seen[name] = 1 end");
+	    "local seen = {} for _, name in ipairs(n) do assert(not seen[name]) seen[name] = 1 "
+	    "end");
 }
 
 static void rows_are_picked_by_position(void **state)
