@@ -5,7 +5,7 @@ local address_text = require("porthole.format.table").address_text
 --- "nginx", "nginx (4)", "systemd, sshd"; "?" where none can be seen.
 local function programs(row)
     local count, names = {}, {}
-    for _, process in ipairs(row.processes) do
+    for _, process in ipairs(row.processes or {}) do
         local name = process.name or "?"
         if not count[name] then
             names[#names + 1] = name
@@ -66,7 +66,7 @@ local function counted(rows)
         if not before or (reach.order[row.reach] or 0) > (reach.order[before] or 0) then
             widest[key] = row.reach or "?"
         end
-        hidden = #row.processes == 0 and hidden + 1 or hidden
+        hidden = row.processes and hidden or hidden + 1
     end
     for _, kind in pairs(widest) do
         far[kind] = (far[kind] or 0) + 1

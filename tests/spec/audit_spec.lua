@@ -14,7 +14,8 @@ for _, column in ipairs(columns) do
         processes = "list" })[column.name] or "name"
 end
 local function process(pid, name)
-    return { pid = pid, name = name, exe = "/bin/x", user = "root", fd = 3 }
+    return setmetatable({ pid = pid, name = name, exe = "/bin/x", user = "root", fd = 3 },
+        { __fields = { "pid", "name", "exe", "cmdline", "user", "fd" } })
 end
 local function tcp(address, port, v6only, processes)
     return { netns = "self", proto = "tcp", state = "listen", laddr = address, lport = port, rport = 0, v6only = v6only,

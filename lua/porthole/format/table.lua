@@ -25,8 +25,11 @@ local function ellipsis()
     return locale:lower():find("utf%-?8") and "…" or "..."
 end
 
---- `0.0.0.0`, `[::]`, with the device that the socket is bound to: `0.0.0.0%eth0`.
+--- `0.0.0.0`, `[::]`, with the device that the socket is bound to: `0.0.0.0%eth0`; of a device itself: `10.0.0.1/8`.
 local function address_text(entry)
+    if entry.prefix then
+        return ("%s/%d"):format(entry.address, entry.prefix)
+    end
     local address, iface = entry.address or "?", entry.iface and "%" .. entry.iface or ""
     if address:find(":", 1, true) then
         return "[" .. address .. iface .. "]"
