@@ -31,8 +31,6 @@ struct ph_route {
 	 * eighths and quarters of a ms; rto_min_ms. */
 	uint32_t mtu, advmss, window, rtt, rttvar, hoplimit, initcwnd, initrwnd, rto_min_ms;
 	uint32_t lock; /* 1 << RTAX_*: metrics that path discovery must not change */
-	uint32_t references, used; /* RTA_CACHEINFO */
-	int32_t error; /* errno that senders get, negative; 0: none */
 	uint32_t expires_s; /* seconds that are left; UINT32_MAX: for ever */
 	uint8_t family; /* AF_INET, AF_INET6 */
 	uint8_t type; /* RTN_*: 1 unicast, 2 local, 6 blackhole, 7 unreachable, ... */

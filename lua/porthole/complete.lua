@@ -471,12 +471,21 @@ local function add_rests(answer, names, typed, notes, ending)
     return sorted(answer)
 end
 
-local function loaded_modules()
-    local names = {}
+--- Names of modules: those that are loaded, and those whose files lie along the path.
+local function modules(begun)
+    local names, parent = {}, begun:match("^(.*%.)") or ""
     for _, t in ipairs { package.loaded, package.preload } do
         for name in next, t do
             if type(name) == "string" then
                 names[#names + 1] = name
+            end
+        end
+    end
+    for folder, ending in (package.path .. ";" .. package.cpath):gmatch("([^;?]*)%?(%.%a+)") do
+        for _, file in ipairs(core.directory(folder .. parent:gsub("%.", "/")) or {}) do
+            local name = file:sub(-#ending) == ending and file:sub(1, -#ending - 1)
+            if name and inspect.is_name(name) then
+                names[#names + 1] = parent .. name
             end
         end
     end
@@ -523,7 +532,7 @@ local function complete_string(answer, tokens, at, typed)
     if columns and (name == "select" or name == "sort" or name == "group" or name == "map") then
         return complete_columns(answer, columns)
     elseif name == "require" then
-        return add_rests(answer, loaded_modules(), typed)
+        return add_rests(answer, modules(typed .. answer.word), typed)
     elseif name == "recipe" then
         return add_rests(answer, M.recipes(), typed, M.recipe_notes)
     elseif takes_files[name] then

@@ -8,10 +8,9 @@
 #include "binding/rows.h"
 #include "porthole/links.h"
 
-#define GET(name) \
-	static void get_##name(const void *storage, const void *item, struct cell *cell)
-#define LINK  ((const struct ph_link *)item)
-#define LINKS ((const struct ph_links *)storage)
+#define GET(name) static void get_##name(const void *storage, const void *item, struct cell *cell)
+#define LINK      ((const struct ph_link *)item)
+#define LINKS     ((const struct ph_links *)storage)
 
 static void set_integer(struct cell *cell, uint64_t value)
 {
@@ -108,8 +107,7 @@ GET(mtu)
 /* "02:00:00:00:00:01"; up to 32 bytes, of InfiniBand 20. */
 GET(mac)
 {
-	size_t length = LINK->mac_length < sizeof(LINK->mac) ? LINK->mac_length :
-							       sizeof(LINK->mac);
+	size_t length = LINK->mac_length < sizeof(LINK->mac) ? LINK->mac_length : sizeof(LINK->mac);
 
 	(void)storage;
 	for (size_t i = 0; i < length; i++)
@@ -174,7 +172,7 @@ static const char *scope_name(uint8_t scope)
 
 /* Pushes {address, family, prefix, scope, peer, broadcast, label, iface, ifindex}. */
 static void push_address(lua_State *L, const struct ph_links *links,
-			 const struct ph_address *address)
+                         const struct ph_address *address)
 {
 	const struct ph_link *link = ph_links_find(links, address->ifindex);
 
@@ -221,13 +219,13 @@ GET(txqlen)
 	set_integer(cell, LINK->txqlen);
 }
 
-#define COUNTER(name) \
-	GET(name) \
-	{ \
-		(void)storage; \
+#define COUNTER(name)                                \
+	GET(name)                                    \
+	{                                            \
+		(void)storage;                       \
 		set_integer(cell, LINK->stats.name); \
-		if (!LINK->has_stats) \
-			cell->type = CELL_NIL; \
+		if (!LINK->has_stats)                \
+			cell->type = CELL_NIL;       \
 	}
 
 COUNTER(rx_bytes)
@@ -246,8 +244,11 @@ COUNTER(tx_fifo)
 COUNTER(collisions)
 COUNTER(tx_carrier)
 
-#define COLUMN(column, kind, text, ...) \
-	{ .name = #column, .type = COLUMN_##kind, .help = text, .get = get_##column, __VA_ARGS__ }
+#define COLUMN(column, kind, text, ...)                                                    \
+	{                                                                                  \
+		.name = #column, .type = COLUMN_##kind, .help = text, .get = get_##column, \
+		__VA_ARGS__                                                                \
+	}
 
 static const struct column columns[] = {
 	COLUMN(name, NAME, "the device's name", .weight = 10),

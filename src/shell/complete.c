@@ -142,6 +142,7 @@ static char **attempt(const char *text, int start, int end)
 	/* Never file names by default. */
 	rl_attempted_completion_over = 1;
 	rl_sort_completion_matches = 0;
+	rl_completion_suppress_quote = 1;
 	forget();
 	self.back = 0;
 	lua_pushcfunction(self.L, l_ask);
@@ -277,5 +278,6 @@ void complete_open(struct shell *shell)
 	rl_completion_display_matches_hook = list;
 	rl_completer_word_break_characters = word_breaks();
 	rl_completer_quote_characters = NULL;
+	rl_basic_quote_characters = "";
 	rl_special_prefixes = NULL;
 }

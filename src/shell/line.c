@@ -17,6 +17,8 @@
 #include "interrupt.h"
 
 static bool on_terminal;
+/* Whether Ctrl-C met an empty line. */
+static bool was_empty;
 static volatile sig_atomic_t continued;
 
 static void on_continue(int signal_number)
@@ -44,6 +46,9 @@ static bool wait_key(int fd)
 	return r > 0;
 }
 
+/* Set while an interrupted line is being ended. */
+static bool ending;
+
 static int read_key(FILE *stream)
 {
 	for (;;) {
@@ -51,6 +56,10 @@ static int read_key(FILE *stream)
 		ssize_t got;
 
 		if (interrupt_pressed()) {
+			/* Asked again until readline is back: only the first time tells. */
+			if (!ending)
+				was_empty = rl_end == 0;
+			ending = true;
 			rl_replace_line("", 0);
 			return '\n';
 		}
@@ -92,10 +101,11 @@ static enum line_outcome read_edited(const char *prompt, char **line)
 {
 	/* The window may have changed while something ran. */
 	rl_reset_screen_size();
+	ending = false;
 	*line = readline(prompt);
 	if (interrupt_take()) {
 		free(*line);
-		return LINE_INTERRUPTED;
+		return ending && was_empty ? LINE_INTERRUPTED_EMPTY : LINE_INTERRUPTED;
 	}
 	return *line != NULL ? LINE_TEXT : LINE_END;
 }

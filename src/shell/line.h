@@ -8,6 +8,7 @@ enum line_outcome {
 	LINE_TEXT,
 	LINE_END, /* end of input, Ctrl-D */
 	LINE_INTERRUPTED, /* Ctrl-C: what was typed is thrown away */
+	LINE_INTERRUPTED_EMPTY, /* Ctrl-C, and nothing had been typed */
 	LINE_NO_MEMORY
 };
 

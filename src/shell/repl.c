@@ -89,8 +89,7 @@ static void explain(struct shell *shell)
 	lua_State *L = shell->L;
 
 	/* What was interrupted may not be let loose on the explanation. */
-	interrupt_enter_prompt();
-	interrupt_leave_prompt();
+	interrupt_settle();
 	fflush(stdout);
 	lua_pushvalue(L, -1);
 	lua_pushcfunction(L, l_explain);
@@ -170,11 +169,11 @@ static enum line_outcome read_chunk(struct shell *shell, char **chunk, int *stat
 		}
 		if (outcome == LINE_TEXT && !join(chunk, line))
 			outcome = LINE_NO_MEMORY;
-		if (outcome == LINE_END && more) {
+		if (outcome == LINE_END && more)
 			/* As Ctrl-C: a chunk that was not finished does not run. */
 			putchar('\n');
+		if (more && (outcome == LINE_END || outcome == LINE_INTERRUPTED_EMPTY))
 			outcome = LINE_INTERRUPTED;
-		}
 		if (outcome != LINE_TEXT) {
 			free(*chunk);
 			*chunk = NULL;
@@ -231,7 +230,7 @@ static void loop(struct shell *shell)
 
 		if (outcome == LINE_END)
 			break;
-		presses = outcome == LINE_INTERRUPTED ? presses + 1 : 0;
+		presses = outcome == LINE_INTERRUPTED_EMPTY ? presses + 1 : 0;
 		if (presses == 2)
 			fputs("Ctrl-D leaves, or os.exit().\n", stderr);
 		if (outcome == LINE_NO_MEMORY)
