@@ -87,6 +87,16 @@ PORT      SERVICE  PROGRAM         UNIT  ADDRESSES      REACH
         assert.same({}, row.exposure)
     end)
 
+    it("says so when the names of services or the own addresses cannot be read", function()
+        local status, out, err = support.recipe({ "audit", "--format=csv" }, "XDG_CONFIG_HOME=/nonexistent", WORLD .. [[
+            function core.addresses() return nil, "no netlink", "EPERM" end
+            core.services = { lookup = function() return nil, "cannot open it", "EACCES" end }]])
+        assert.equal(0, status)
+        assert.matches("note: names of services are unknown: cannot open it\n", err)
+        assert.matches("note: this host's own addresses are unknown: no netlink\n", err)
+        assert.equal(5, select(2, out:gsub("\n", "")))
+    end)
+
     it("has the same rows in every format, harmless in each", function()
         for format, lines in pairs { table = 6, ndjson = 4, csv = 5, tsv = 5 } do
             local status, out = audit("--format", format)
