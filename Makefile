@@ -39,6 +39,7 @@ unit_sources    := $(wildcard tests/unit/*.c)
 bound_sources   := $(wildcard tests/bound/*.c)
 state_sources   := $(wildcard tests/bound/support/*.c)
 pty_sources     := $(wildcard tests/pty/*.c)
+pty_support     := $(wildcard tests/pty/support/*.c)
 tool_sources    := $(wildcard tests/netns/*.c tests/bench/*.c)
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(patsubst %.c,$(BUILD)/%,$(1))
@@ -83,7 +84,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(COMPILE_FLAGS) $(PART_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call objects,$(engine_sources) $(binding_sources) $(shell_sources) $(support_sources) \
-	$(unit_sources) $(bound_sources) $(state_sources) $(pty_sources) $(tool_sources)))
+	$(unit_sources) $(bound_sources) $(state_sources) $(pty_sources) $(pty_support) $(tool_sources)))
 
 # Tests. An engine unit links the engine alone, with allocations that can be made to fail; a bound one the bindings and Lua too.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup \
@@ -98,7 +99,7 @@ $(call programs,$(bound_sources)): $(BUILD)/%: $(BUILD)/%.o $(support_objects) $
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK_FLAGS) $(WRAP) -o $@ $^ $(ENGINE_LIBS) $(BINDING_LIBS) $(LUA_LIBS) $(CMOCKA_LIBS)
 
-$(call programs,$(pty_sources)): $(BUILD)/%: $(BUILD)/%.o
+$(call programs,$(pty_sources)): $(BUILD)/%: $(BUILD)/%.o $(call objects,$(pty_support))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK_FLAGS) -o $@ $^ -lutil $(CMOCKA_LIBS)
 

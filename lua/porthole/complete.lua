@@ -6,6 +6,11 @@
 local core = require "porthole.core"
 local inspect = require "porthole.inspect"
 
+-- A script may replace the globals; the shell goes on with the real ones.
+local debug, math, package, table = debug, math, package, table
+local ipairs, next, pairs, pcall, rawget, require = ipairs, next, pairs, pcall, rawget, require
+local tonumber, type = tonumber, type
+
 local M = {}
 
 local MOST_KEYS = 50000 -- looked at for one answer: about 25 ms
@@ -72,7 +77,9 @@ local function token_at(source, at)
     local c = source:sub(at, at)
     if c == '"' or c == "'" then
         local to, text, open = quoted(source, at)
-        return made("string", to, text, open)
+        local token = made("string", to, text, open)
+        token.quote = c
+        return token
     end
     local to, text, open = long_bracket(source, at)
     if to then
@@ -492,15 +499,15 @@ local function modules(begun)
     return names
 end
 
---- Keys of `t["...`.
-local function complete_index(answer, object, typed)
+--- Keys of `t["...`; `quote` is the one that was typed, nil in a long bracket.
+local function complete_index(answer, object, typed, quote)
     local keys = {}
     each_key(answer, tables_of(object), function(key)
-        if not key:find('["\\]') then
+        if not key:find("[\"'\\]") then
             keys[#keys + 1] = key
         end
     end)
-    return add_rests(answer, keys, typed, nil, '"]')
+    return add_rests(answer, keys, typed, nil, quote and quote .. "]")
 end
 
 --- Names of a folder, folders with a slash.
@@ -520,7 +527,7 @@ local takes_files = { dofile = true, loadfile = true, open = true, lines = true,
 local function complete_string(answer, tokens, at, typed)
     if is_sign(tokens[at - 1], "[") then
         local object = value_before(tokens, at - 2)
-        return object ~= nil and complete_index(answer, object, typed) or answer
+        return object ~= nil and complete_index(answer, object, typed, tokens[at].quote) or answer
     end
     local callee = callee_of(tokens, at)
     local name = callee and tokens[callee].text

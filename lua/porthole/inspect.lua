@@ -3,6 +3,10 @@
 
 local core = require "porthole.core"
 
+-- A script may replace the globals; the shell goes on with the real ones.
+local debug, math, table = debug, math, table
+local ipairs, next, pcall, rawget, rawlen, tostring, type = ipairs, next, pcall, rawget, rawlen, tostring, type
+
 local M = {}
 
 local MOST_BYTES = 10000 -- of one string

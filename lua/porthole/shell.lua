@@ -8,7 +8,9 @@ local nearest = require "porthole.nearest"
 local screen = require "porthole.screen"
 
 -- A script may replace the globals; the shell goes on with the real ones.
-local load, pcall, type, tostring, rawget, rawset = load, pcall, type, tostring, rawget, rawset
+local debug, io, string, table, utf8, _G = debug, io, string, table, utf8, _G
+local error, ipairs, load, pcall, rawget, rawset = error, ipairs, load, pcall, rawget, rawset
+local require, select, tonumber, tostring, type = require, select, tonumber, tostring, type
 
 local M = {}
 
@@ -288,8 +290,8 @@ function M.show(...)
         session.told_local, session.hint_local = true, nil
         say "note: a local lives for this chunk only; without 'local' the name stays"
     end
-    if count == 1 and (...) == nil and session.bare then
-        local hint = command_hint(session.bare) or name_hint(session.bare)
+    if count == 1 and (...) == nil then
+        local hint = command_hint(session.source) or session.bare and name_hint(session.bare)
         io.stdout:write("nil", hint and "  (" .. hint .. ")" or "", "\n")
         return
     end

@@ -12,7 +12,7 @@
 #include "line.h"
 #include "porthole/text.h"
 
-#define MOST_CANDIDATES 2000
+#define MOST_CANDIDATES 50000
 
 /* readline's functions have no argument of their own. */
 static struct {
@@ -133,6 +133,20 @@ static void replace_more(int start)
 	rl_end_undo_group();
 }
 
+/* The candidates as readline wants them: first what they have in common. */
+static char **answered(const char *text)
+{
+	char **matches = rl_completion_matches(text, generate);
+	char *typed = matches != NULL && self.remark != NULL ? strdup(text) : NULL;
+
+	/* Names that were not looked at may have less in common: nothing is put into the line. */
+	if (typed != NULL) {
+		free(matches[0]);
+		matches[0] = typed;
+	}
+	return matches;
+}
+
 static char **attempt(const char *text, int start, int end)
 {
 	int top = lua_gettop(self.L);
@@ -151,7 +165,7 @@ static char **attempt(const char *text, int start, int end)
 		if (self.back > 0)
 			replace_more(start);
 		else if (self.count > 0)
-			matches = rl_completion_matches(text, generate);
+			matches = answered(text);
 	}
 	lua_settop(self.L, top);
 	return matches;

@@ -43,7 +43,8 @@ static bool wait_key(int fd)
 	if (rl_pending_signal() == 0 && !interrupt_pressed() && !continued)
 		r = ppoll(&event, 1, NULL, &before);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	return r > 0;
+	/* Both at once: the signal came first, and a key behind Ctrl-C belongs to the next line. */
+	return r > 0 && rl_pending_signal() == 0 && !interrupt_pressed();
 }
 
 /* Set while an interrupted line is being ended. */
