@@ -380,6 +380,9 @@ end
 
 --- Runs a recipe with arguments that were read, and writes what it found.
 local function execute(recipe, args)
+    if args.output == "" then
+        return refuse(recipe.id, "option '--output' needs the name of a file")
+    end
     local context = new_context(recipe.id, args.format)
     if args.output and args.output ~= "-" then
         context.terminal, context.width, context.colour = false, nil, false

@@ -88,7 +88,7 @@ local function hidden_text(hidden)
     if hidden == 0 then
         return ""
     elseif is_root() then
-        return ("; %d without a process to be seen: the kernel's own, or another PID namespace's"):format(hidden)
+        return ("; %d without a process that can be seen from here"):format(hidden)
     end
     return ("; the owner of %d is hidden: run with sudo to see it"):format(hidden)
 end

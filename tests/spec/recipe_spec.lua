@@ -89,6 +89,7 @@ describe("recipes", function()
         status, err = failing("good", "--output=" .. config .. "/none/x")
         assert.equal(3, status)
         assert.matches("No such file or directory", err)
+        assert.equal(2, (run("good", "--output=")))
     end)
 
     it("end with 2 for wrong usage, 3 for failures, in one line each", function()
