@@ -60,7 +60,8 @@ PORT      SERVICE  PROGRAM         UNIT  ADDRESSES      REACH
 5353/udp  -        mdns            -     224.0.0.251    ?
 ]], out:match("^.*\n(.-\n)$") and out:gsub("[^\n]*\n$", ""))
         assert.matches("\n4 ports open: 2 lan, 1 this host only, 1 of unknown reach; ", out)
-        assert.matches(is_root() and "1 without a process that can be seen" or "the owner of 1 is hidden: run with sudo", out)
+        assert.matches(is_root() and "1 without a process that can be seen"
+            or "the owner of 1 is hidden: run with sudo", out)
         assert.equal("porthole audit: note: some owners are hidden\n", err)
     end)
 

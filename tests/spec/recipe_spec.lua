@@ -183,6 +183,13 @@ describe("recipes", function()
         assert.matches("skipped", err)
     end)
 
+    it("that another user can write are not even opened", function()
+        os.execute(("chmod 777 %s && mkfifo %s/pipe.lua"):format(folder, folder))
+        local status, err = failing("pipe")
+        assert.equal(3, status)
+        assert.matches("skipped", err)
+    end)
+
     it("that do not exist are not found, whatever they are called", function()
         local status, err = failing("audti")
         assert.equal(2, status)
