@@ -429,17 +429,6 @@ local function help_main(words)
     return ok and SUCCESS or FAILED
 end
 
---- Most recipes are over before collecting garbage would pay: the first collection waits until there are ten times as
--- much as now, and sets the usual pace again when it is done.
-local function collect_later()
-    local USUAL, LATE = 200, 1000
-    collectgarbage("incremental", LATE)
-    collectgarbage("collect")
-    setmetatable({}, { __gc = function()
-        collectgarbage("incremental", USUAL)
-    end })
-end
-
 --- `porthole NAME WORD...`; `porthole help [NAME]` as well.
 -- @tparam string id
 -- @tparam {string,...} words the command line behind the name
@@ -448,7 +437,6 @@ function M.main(id, words)
     if id == "help" then
         return help_main(words)
     end
-    collect_later()
     local recipe, problems = M.find(id)
     for _, problem in ipairs(problems) do
         complain("porthole: ", problem)
