@@ -55,6 +55,11 @@ local topics = {
         text = "Runs a recipe, as `porthole NAME` does on the command line, and returns what it found.",
         examples = { 'recipe("audit")' },
     },
+    sleep = {
+        call = "sleep(seconds)",
+        text = "Waits; Ctrl-C ends the wait.",
+        examples = { "sleep(0.5)" },
+    },
     help = {
         call = "help([x])",
         text = "Explains x: a name, a function, rows, or the name of a recipe.",
