@@ -576,6 +576,7 @@ static struct child start_child(void (*be)(int ready, int go, void *data), void 
 		close(ready[0]);
 		close(go[1]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		alarm(60);
 		be(ready[1], go[0], data);
 		_exit(0);
 	}
