@@ -19,8 +19,8 @@ static const char two_files_etc[] = "http 80/tcp www # World Wide Web\nhttp 80/u
 				    "weird 4/x\nblackjack 1025/tcp\n";
 
 struct fixture {
-	char directory[64];
-	char services_file[96], user_file[96];
+	char directory[256];
+	char services_file[300], user_file[300];
 	struct ph_context context;
 	struct ph_error error;
 };
@@ -37,8 +37,10 @@ static void write_file(const char *path, const char *bytes, size_t length)
 static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+	const char *temporary = getenv("TMPDIR");
 
-	strcpy(f->directory, "/tmp/porthole-services-XXXXXX");
+	snprintf(f->directory, sizeof(f->directory), "%s/porthole-services-XXXXXX",
+	         temporary != NULL ? temporary : "/tmp");
 	assert_non_null(mkdtemp(f->directory));
 	snprintf(f->services_file, sizeof(f->services_file), "%s/services", f->directory);
 	snprintf(f->user_file, sizeof(f->user_file), "%s/mine", f->directory);
