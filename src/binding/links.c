@@ -129,7 +129,7 @@ GET(master)
 
 GET(parent)
 {
-	set_link_name(LINKS, LINK->parent, cell);
+	set_link_name(LINKS, LINK->parent_elsewhere ? 0 : LINK->parent, cell);
 }
 
 GET(addresses)
@@ -289,7 +289,9 @@ static const struct column columns[] = {
 	COLUMN(mac, NAME, "its hardware address", .weight = 5),
 	COLUMN(mtu, INTEGER, "the largest packet that it carries", .unit = "bytes", .weight = 2),
 	COLUMN(master, NAME, "the bridge or bond that it belongs to", .weight = 4),
-	COLUMN(parent, NAME, "the device that it is made on, of a VLAN for instance"),
+	COLUMN(parent, NAME,
+	       "the device that it is made on, or the other end of a veth; none where that "
+	       "is in another namespace"),
 	COLUMN(txqlen, INTEGER, "the longest queue of packets to send", .unit = "packets"),
 	COLUMN(rx_bytes, INTEGER, "received", .unit = "bytes", .weight = 1),
 	COLUMN(rx_packets, INTEGER, "received", .unit = "packets"),

@@ -138,23 +138,51 @@ GET(ip_proto)
 		cell->type = CELL_NIL;
 }
 
-/* "80" or "80-90"; nil: any. */
-static void set_ports(struct cell *cell, uint32_t first, uint32_t last)
+/* "80", "80-90", or with the bits that count "80/0xfff0"; nil: any. */
+static void set_ports(struct cell *cell, uint32_t first, uint32_t last, uint32_t mask)
 {
-	snprintf(cell->room, sizeof(cell->room), first == last ? "%u" : "%u-%u", first, last);
+	if (mask != 0 && mask != UINT16_MAX)
+		snprintf(cell->room, sizeof(cell->room), "%u/0x%x", first, mask);
+	else if (first == last)
+		snprintf(cell->room, sizeof(cell->room), "%u", first);
+	else
+		snprintf(cell->room, sizeof(cell->room), "%u-%u", first, last);
 	cell_set_text(cell, last == 0 ? NULL : cell->room);
 }
 
 GET(sport)
 {
 	(void)storage;
-	set_ports(cell, RULE->sport_first, RULE->sport_last);
+	set_ports(cell, RULE->sport_first, RULE->sport_last, RULE->sport_mask);
 }
 
 GET(dport)
 {
 	(void)storage;
-	set_ports(cell, RULE->dport_first, RULE->dport_last);
+	set_ports(cell, RULE->dport_first, RULE->dport_last, RULE->dport_mask);
+}
+
+/* "10", or with the bits that count "8/0x38". */
+GET(dscp)
+{
+	(void)storage;
+	snprintf(cell->room, sizeof(cell->room), RULE->dscp_mask == 0x3f ? "%u" : "%u/0x%x",
+	         RULE->dscp, RULE->dscp_mask);
+	cell_set_text(cell, RULE->dscp_mask == 0 ? NULL : cell->room);
+}
+
+GET(flowlabel)
+{
+	(void)storage;
+	snprintf(cell->room, sizeof(cell->room), "0x%x/0x%x", RULE->flowlabel,
+	         RULE->flowlabel_mask);
+	cell_set_text(cell, RULE->flowlabel_mask == 0 ? NULL : cell->room);
+}
+
+GET(complete)
+{
+	(void)storage;
+	cell_set_boolean(cell, !RULE->more);
 }
 
 GET(uids)
@@ -228,6 +256,8 @@ static const struct column columns[] = {
 	COLUMN(ip_proto, NAME, "for packets of this protocol"),
 	COLUMN(sport, NAME, "for packets from these ports"),
 	COLUMN(dport, NAME, "for packets to these ports"),
+	COLUMN(dscp, NAME, "for packets of this differentiated service (RFC 2474)"),
+	COLUMN(flowlabel, NAME, "for IPv6 packets with this flow label, and the bits that count"),
 	COLUMN(uids, NAME, "for packets of these users' sockets"),
 	COLUMN(action, NAME, "lookup, goto, blackhole, unreachable, prohibit", .weight = 9),
 	COLUMN(table, NAME, "the routing table to look up: main, local, default or a number",
@@ -236,6 +266,8 @@ static const struct column columns[] = {
 	COLUMN(suppress_prefix, INTEGER, "routes with at most this prefix are passed over",
 	       .unit = "bits"),
 	COLUMN(suppress_group, INTEGER, "routes by devices of this group are passed over"),
+	COLUMN(complete, BOOLEAN,
+	       "whether all of its conditions are known; if not, partial says so"),
 	COLUMN(l3mdev, BOOLEAN, "looks up the table of the packet's VRF"),
 };
 
