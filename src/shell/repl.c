@@ -14,6 +14,7 @@
 #include "history.h"
 #include "interrupt.h"
 #include "line.h"
+#include "reserve.h"
 #include "shell.h"
 
 static const char module_key;
@@ -201,6 +202,10 @@ static void run(struct shell *shell, int status)
 		lua_insert(L, 1);
 		status = call_kept(L, lua_gettop(L) - 1, 0);
 	}
+	if (status == LUA_ERRMEM) {
+		reserve_release();
+		lua_gc(L, LUA_GCCOLLECT);
+	}
 	if (status != LUA_OK)
 		explain(shell);
 	lua_settop(L, 0);
@@ -226,8 +231,10 @@ static void loop(struct shell *shell)
 	while (output_works(shell)) {
 		char *chunk;
 		int status = LUA_OK;
-		enum line_outcome outcome = read_chunk(shell, &chunk, &status);
+		enum line_outcome outcome;
 
+		reserve_take();
+		outcome = read_chunk(shell, &chunk, &status);
 		if (outcome == LINE_END)
 			break;
 		presses = outcome == LINE_INTERRUPTED_EMPTY ? presses + 1 : 0;

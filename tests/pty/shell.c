@@ -368,15 +368,18 @@ static void a_shell_out_of_memory_goes_on(void **state)
 	struct terminal *t = *state;
 
 #ifdef __SANITIZE_ADDRESS__
-	print_message("the address sanitizer reserves more than any limit\n");
+	print_message("the address sanitizer reserves more than any limit on memory\n");
 	skip();
 #endif
 	t->memory = (size_t)200 << 20;
 	terminal_start_shell(t);
 	terminal_ask(t, "t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end\n",
 	             "error: not enough memory\r\n");
-	terminal_ask(t, "t = nil collectgarbage()\n", "");
+	/* All of it is still held. */
+	terminal_ask(t, "u = {} while true do u = {u} end\n", "not enough memory");
 	terminal_ask(t, "print('still ' .. 'here')\n", "still here\r\n");
+	terminal_ask(t, "t = nil u = nil collectgarbage() collectgarbage()\n", "");
+	terminal_ask(t, "#('x'):rep(5 << 20)\n", "_1 = 5242880\r\n");
 }
 
 static void pasted_lines_run_as_one(void **state)
