@@ -325,20 +325,32 @@ void history_open(void)
 {
 	int fd = -1;
 
-	using_history();
 	directory = open_directory();
 	if (directory >= 0)
 		fd = open_locked();
 	if (fd < 0) {
-		fprintf(stderr, "porthole: this session's history is not kept: %s\n",
+		fprintf(stderr,
+		        "porthole: history is not kept, for want of a state directory of one's "
+		        "own: %s\n",
 		        strerror(errno));
 		if (directory >= 0)
 			close(directory);
 		directory = -1;
 		return;
 	}
+	close(fd);
+}
+
+void history_load(void)
+{
+	int fd = directory >= 0 ? open_locked() : -1;
+
+	if (fd < 0)
+		return;
 	load(fd);
 	close(fd);
+	/* Recalling begins behind the last one. */
+	using_history();
 }
 
 /* The chunk as it stands in the file; a line of it that looks like a time gets a space. */

@@ -282,7 +282,6 @@ void repl_run(struct shell *shell)
 	}
 	interrupt_set_interactive();
 	line_open(shell);
-	history_open();
 	shell->status = STATUS_DONE;
 	loop(shell);
 	interrupt_enter_prompt();
