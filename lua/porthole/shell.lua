@@ -354,7 +354,7 @@ end
 
 --- The nearest name of a table for a field or method that it lacks, from the text of the chunk.
 local function field_hint(kind, name)
-    local source, complete = session.source, require "porthole.complete"
+    local source, complete = session.source, require "porthole.shell.complete"
     local at = source and source:find((kind == "method" and ":" or "%.") .. "%s*" .. name .. "%f[^%w_]")
     if not at then
         return nil
@@ -415,7 +415,7 @@ end
 
 --- Completion is loaded at the first TAB.
 function M.complete(...)
-    return require("porthole.complete").complete(...)
+    return require("porthole.shell.complete").complete(...)
 end
 
 --- Begins a session.

@@ -126,13 +126,14 @@ static bool join(char **chunk, char *line)
 		*chunk = line;
 		return true;
 	}
-	longer = realloc(*chunk, strlen(*chunk) + strlen(line) + 2);
-	if (longer != NULL) {
-		*chunk = longer;
-		strcat(strcat(longer, "\n"), line);
-	}
+	if (asprintf(&longer, "%s\n%s", *chunk, line) < 0)
+		longer = NULL;
 	free(line);
-	return longer != NULL;
+	if (longer == NULL)
+		return false;
+	free(*chunk);
+	*chunk = longer;
+	return true;
 }
 
 /* Compiles the chunk. True: more lines are needed; false: what shall run, or the error that it is

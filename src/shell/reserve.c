@@ -34,7 +34,7 @@ bool reserve_release(void)
 }
 
 /* readline cannot go on without, and knows no way back. */
-static void *give_up(void)
+static _Noreturn void give_up(void)
 {
 	rl_deprep_terminal();
 	fputs("\nporthole: not enough memory to read a line\n", stderr);
@@ -47,7 +47,9 @@ void *xmalloc(size_t size)
 
 	if (memory == NULL && reserve_release())
 		memory = malloc(size);
-	return memory != NULL ? memory : give_up();
+	if (memory == NULL)
+		give_up();
+	return memory;
 }
 
 void *xrealloc(void *old, size_t size)
@@ -56,7 +58,9 @@ void *xrealloc(void *old, size_t size)
 
 	if (memory == NULL && reserve_release())
 		memory = realloc(old, size);
-	return memory != NULL ? memory : give_up();
+	if (memory == NULL)
+		give_up();
+	return memory;
 }
 
 void xfree(void *old)
