@@ -92,6 +92,7 @@ static void explain(struct shell *shell)
 	/* What was interrupted may not be let loose on the explanation. */
 	interrupt_settle();
 	fflush(stdout);
+	interrupt_end_line();
 	lua_pushvalue(L, -1);
 	lua_pushcfunction(L, l_explain);
 	lua_insert(L, -2);

@@ -133,6 +133,7 @@ static bool check(struct shell *shell, int status, bool traceback)
 		return true;
 	shell->status = STATUS_FAILED;
 	interrupt_settle();
+	interrupt_end_line();
 	/* An interruption is no fault of the script's. */
 	report_error(shell, traceback && !interrupt_raised());
 	return false;
