@@ -87,7 +87,9 @@ struct ph_socket {
 	uint8_t probes; /* unanswered probes, only from /proc/net */
 	uint8_t shutdown; /* bit 0 receive, bit 1 send */
 	int8_t v6only; /* 0, 1, PH_UNKNOWN; only IPv6 sockets in LISTEN or UNCONN have it */
-	int8_t reuseport; /* 0, 1, PH_UNKNOWN */
+	/* 1: a TCP listener beside another on the same address, port and device, which both need
+	 * SO_REUSEPORT; else PH_UNKNOWN, since the kernel does not tell. */
+	int8_t reuseport;
 };
 
 /* Costly facts, only when ph_socket_query.details is set. Zero length or `has_` false: the kernel

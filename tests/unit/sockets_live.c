@@ -255,6 +255,10 @@ static void expect_inet(const struct ph_socket *row, int fd, bool diag)
 		return;
 	}
 	assert_int_equal(row->ifindex, option_of(fd, SOL_SOCKET, OPTION_DEVICE));
+	if (row->proto == PH_TCP && option_of(fd, SOL_SOCKET, SO_REUSEPORT))
+		assert_int_equal(row->reuseport, 1);
+	else
+		assert_int_equal(row->reuseport, PH_UNKNOWN);
 	if (row->family == AF_INET6 && open)
 		assert_int_equal(row->v6only, option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY));
 	else
