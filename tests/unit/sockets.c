@@ -25,7 +25,7 @@ struct fixture {
 	struct replay replay;
 	struct ph_sockets sockets;
 	struct ph_error error;
-	char root[32];
+	char root[256];
 };
 
 static const char *const tree_files[] = { "tcp",  "tcp6",   "udp",     "raw",
@@ -33,7 +33,7 @@ static const char *const tree_files[] = { "tcp",  "tcp6",   "udp",     "raw",
 
 static void put_file(const struct fixture *f, const char *name, const char *text)
 {
-	char path[128];
+	char path[512];
 	FILE *file;
 
 	snprintf(path, sizeof(path), "%s/thread-self/net/%s", f->root, name);
@@ -46,12 +46,13 @@ static void put_file(const struct fixture *f, const char *name, const char *text
 /* The recorded session, and a /proc without files. */
 static void start(struct fixture *f)
 {
-	char path[128];
+	char path[512];
 
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(ph_context_open(&f->context, NULL), 0);
 	replay_load(&f->replay, ZOO, &f->context);
-	strcpy(f->root, "/tmp/porthole-XXXXXX");
+	snprintf(f->root, sizeof(f->root), "%s/porthole-XXXXXX",
+	         getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	assert_non_null(mkdtemp(f->root));
 	snprintf(path, sizeof(path), "%s/thread-self", f->root);
 	assert_int_equal(mkdir(path, 0700), 0);
@@ -62,7 +63,7 @@ static void start(struct fixture *f)
 
 static void remove_tree(const struct fixture *f)
 {
-	char path[128];
+	char path[512];
 
 	for (size_t i = 0; i < sizeof(tree_files) / sizeof(tree_files[0]); i++) {
 		snprintf(path, sizeof(path), "%s/thread-self/net/%s", f->root, tree_files[i]);
