@@ -176,7 +176,7 @@ docs: all
 	@mkdir -p $(BUILD)/docs
 	@./porthole help --markdown > $(BUILD)/docs/reference.md
 	@cmp -s $(BUILD)/docs/reference.md docs/reference.md || cp $(BUILD)/docs/reference.md docs/reference.md
-	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning man/*.1 man/*.3; fi
+	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard man/*.1 man/*.3); fi
 
 # Everything the program reads lies in one directory; a stock Lua finds the module through the link.
 lua_files = $(wildcard lua/porthole/*.lua lua/porthole/*/*.lua lua/recipes/*.lua)
