@@ -28,6 +28,7 @@ void open_links(lua_State *L);
 void open_services(lua_State *L);
 void open_json(lua_State *L);
 void open_text(lua_State *L);
+void open_units(lua_State *L);
 void open_paths(lua_State *L);
 
 int luaopen_porthole_core(lua_State *L);
