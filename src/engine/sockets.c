@@ -1,0 +1,461 @@
+/*
+ * Sockets: which source gives which protocol, and how rows get into the result. sock_diag(7) is
+ * asked first, /proc/net serves where it is refused or absent.
+ */
+#include "porthole/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libmnl/libmnl.h>
+#include <linux/sock_diag.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/sockets_reader.h"
+
+static const char *const proto_names[PH_PROTO_COUNT] = {
+	[PH_TCP] = "tcp",
+	[PH_MPTCP] = "mptcp",
+	[PH_UDP] = "udp",
+	[PH_UDPLITE] = "udplite",
+	[PH_SCTP] = "sctp",
+	[PH_DCCP] = "dccp",
+	[PH_RAW] = "raw",
+	[PH_ICMP] = "icmp",
+	[PH_UNIX_STREAM] = "unix-stream",
+	[PH_UNIX_DGRAM] = "unix-dgram",
+	[PH_UNIX_SEQPACKET] = "unix-seqpacket",
+	[PH_PACKET] = "packet",
+	[PH_NETLINK] = "netlink",
+	[PH_VSOCK] = "vsock",
+	[PH_XDP] = "xdp",
+};
+
+static const char *const state_names[PH_STATE_COUNT] = {
+	[PH_ESTAB] = "estab",
+	[PH_SYN_SENT] = "syn-sent",
+	[PH_SYN_RECV] = "syn-recv",
+	[PH_FIN_WAIT_1] = "fin-wait-1",
+	[PH_FIN_WAIT_2] = "fin-wait-2",
+	[PH_TIME_WAIT] = "time-wait",
+	[PH_UNCONN] = "unconn",
+	[PH_CLOSE_WAIT] = "close-wait",
+	[PH_LAST_ACK] = "last-ack",
+	[PH_LISTEN] = "listen",
+	[PH_CLOSING] = "closing",
+	[PH_NEW_SYN_RECV] = "new-syn-recv",
+	[PH_BOUND_INACTIVE] = "bound-inactive",
+};
+
+const char *ph_proto_name(unsigned proto)
+{
+	return proto < PH_PROTO_COUNT ? proto_names[proto] : NULL;
+}
+
+const char *ph_state_name(unsigned state)
+{
+	return state < PH_STATE_COUNT ? state_names[state] : NULL;
+}
+
+/* ------------------------------------------------------------ cookies */
+
+/* The place of `cookie`, or the empty one where it belongs. Fibonacci hashing: cookies are
+ * consecutive numbers. */
+static size_t place_of(const struct ph_cookies *cookies, uint64_t cookie)
+{
+	size_t mask = cookies->room - 1;
+	size_t place = (size_t)((cookie * 0x9e3779b97f4a7c15) >> 32) & mask;
+
+	while (cookies->places[place] != 0 && cookies->places[place] != cookie)
+		place = (place + 1) & mask;
+	return place;
+}
+
+static int grow(struct ph_cookies *cookies)
+{
+	struct ph_cookies larger = { .room = cookies->room ? cookies->room * 2 : 256 };
+
+	larger.places = calloc(larger.room, sizeof(*larger.places));
+	if (larger.places == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < cookies->room; i++)
+		if (cookies->places[i] != 0)
+			larger.places[place_of(&larger, cookies->places[i])] = cookies->places[i];
+	larger.count = cookies->count;
+	free(cookies->places);
+	*cookies = larger;
+	return 0;
+}
+
+/* 1: it was new; 0: it was there; -ENOMEM. */
+static int take_cookie(struct ph_cookies *cookies, uint64_t cookie)
+{
+	size_t place;
+
+	if (cookies->count * 2 >= cookies->room && grow(cookies) < 0)
+		return -ENOMEM;
+	place = place_of(cookies, cookie);
+	if (cookies->places[place] != 0)
+		return 0;
+	cookies->places[place] = cookie;
+	cookies->count++;
+	return 1;
+}
+
+/*
+ * What makes a row one thing. All associations of an SCTP socket have its cookie: where they lead
+ * tells them apart.
+ */
+static uint64_t identity_of(const struct ph_socket *row)
+{
+	uint64_t hash = row->cookie;
+
+	if (row->proto != PH_SCTP || hash == 0)
+		return hash;
+	hash = (hash ^ row->rport) * 0x9e3779b97f4a7c15;
+	for (size_t i = 0; i < sizeof(row->raddr); i++)
+		hash = (hash ^ row->raddr[i]) * 0x100000001b3;
+	return hash != 0 ? hash : 1;
+}
+
+/* ------------------------------------------------------------ rows */
+
+struct ph_socket *ph_reader_row(struct ph_socket_reader *reader)
+{
+	struct ph_sockets *sockets = reader->sockets;
+	struct ph_socket *row;
+
+	if (ph_reserve(&sockets->items, sockets->count, &sockets->capacity,
+	               sizeof(*sockets->items)) < 0)
+		return NULL;
+	row = &sockets->items[sockets->count];
+	*row = (struct ph_socket){ .netns = reader->netns };
+	return row;
+}
+
+int ph_reader_keep(struct ph_socket_reader *reader, struct ph_socket *row)
+{
+	int r = ph_query_wants(reader->query, row);
+
+	if (r > 0 && row->cookie != 0)
+		r = take_cookie(&reader->cookies, identity_of(row));
+	if (r > 0) {
+		reader->sockets->count++;
+		return 0;
+	}
+	if (row->detail != 0)
+		reader->sockets->detail_count--;
+	reader->sockets->names_length -= row->name_length;
+	return r;
+}
+
+struct ph_socket_detail *ph_reader_detail(struct ph_socket_reader *reader, struct ph_socket *row)
+{
+	struct ph_sockets *sockets = reader->sockets;
+
+	if (row->detail != 0)
+		return &sockets->details[row->detail - 1];
+	if (ph_reserve(&sockets->details, sockets->detail_count, &sockets->detail_capacity,
+	               sizeof(*sockets->details)) < 0)
+		return NULL;
+	sockets->details[sockets->detail_count] = (struct ph_socket_detail){ 0 };
+	row->detail = (uint32_t)++sockets->detail_count;
+	return &sockets->details[row->detail - 1];
+}
+
+int ph_reader_name(struct ph_socket_reader *reader, struct ph_socket *row, const void *bytes,
+                   size_t length)
+{
+	struct ph_sockets *sockets = reader->sockets;
+
+	if (length == 0 || length > UINT16_MAX || row->name_length != 0)
+		return 0;
+	while (sockets->names_capacity < sockets->names_length + length)
+		if (ph_reserve(&sockets->names, sockets->names_capacity, &sockets->names_capacity,
+		               1) < 0)
+			return -ENOMEM;
+	memcpy(sockets->names + sockets->names_length, bytes, length);
+	row->name = (uint32_t)sockets->names_length;
+	row->name_length = (uint16_t)length;
+	sockets->names_length += length;
+	return 0;
+}
+
+int ph_reader_memory(struct ph_socket_reader *reader, struct ph_socket *row,
+                     const struct nlattr *attribute)
+{
+	struct ph_socket_detail *detail;
+	size_t length = mnl_attr_get_payload_len(attribute);
+
+	if (!reader->query->details)
+		return 0;
+	detail = ph_reader_detail(reader, row);
+	if (detail == NULL)
+		return -ENOMEM;
+	memcpy(detail->mem, mnl_attr_get_payload(attribute),
+	       length < sizeof(detail->mem) ? length : sizeof(detail->mem));
+	detail->has_mem = 1;
+	return 0;
+}
+
+int ph_attribute_next(const struct nlmsghdr *message, size_t header,
+                      const struct nlattr **attribute)
+{
+	const char *end = mnl_nlmsg_get_payload_tail(message);
+	const struct nlattr *next = *attribute == NULL
+	                                    ? mnl_nlmsg_get_payload_offset(message, header)
+	                                    : mnl_attr_next(*attribute);
+	ptrdiff_t left = end - (const char *)next;
+
+	if (left < (ptrdiff_t)sizeof(*next))
+		return 0;
+	if (!mnl_attr_ok(next, (int)left))
+		return -EBADMSG;
+	*attribute = next;
+	return 1;
+}
+
+/* ------------------------------------------------------------ dumps */
+
+struct mark {
+	size_t rows, names, details;
+};
+
+static struct mark mark_of(const struct ph_sockets *sockets)
+{
+	return (struct mark){ sockets->count, sockets->names_length, sockets->detail_count };
+}
+
+/* Forgets all that came since the mark; the cookies are those of the rows that stay. */
+static void go_back(struct ph_socket_reader *reader, struct mark mark)
+{
+	struct ph_sockets *sockets = reader->sockets;
+	struct ph_cookies *cookies = &reader->cookies;
+
+	sockets->count = mark.rows;
+	sockets->names_length = mark.names;
+	sockets->detail_count = mark.details;
+	if (cookies->room == 0)
+		return;
+	memset(cookies->places, 0, cookies->room * sizeof(*cookies->places));
+	cookies->count = 0;
+	/* Fewer than before: there is room. */
+	for (size_t i = reader->first; i < sockets->count; i++)
+		if (sockets->items[i].cookie != 0)
+			take_cookie(cookies, identity_of(&sockets->items[i]));
+}
+
+static void restart(void *data)
+{
+	struct ph_socket_reader *reader = data;
+
+	go_back(reader, (struct mark){ reader->began, reader->began_names, reader->began_details });
+	reader->last_message = NULL;
+}
+
+int ph_reader_dump(struct ph_socket_reader *reader, struct nlmsghdr *request, ph_netlink_fn *each,
+                   const char *what)
+{
+	struct ph_dump dump = { .each = each, .restart = restart, .data = reader, .what = what };
+
+	reader->began = reader->sockets->count;
+	reader->began_names = reader->sockets->names_length;
+	reader->began_details = reader->sockets->detail_count;
+	reader->last_message = NULL;
+	return ph_netlink_dump(reader->context, reader->netlink, request, &dump, reader->error);
+}
+
+/* ------------------------------------------------------------ sources */
+
+struct source {
+	uint32_t protos; /* that it gives, 1 << enum ph_proto */
+	uint8_t proto; /* the first of them */
+	int (*diag)(struct ph_socket_reader *reader, uint8_t proto); /* NULL: sock_diag never does
+	                                                              */
+	const char *name; /* for reasons */
+	const char *counted[2]; /* its names in /proc/net/protocols */
+	bool expected; /* every kernel's sock_diag has it: its absence is worth a word */
+};
+
+#define ONE(proto)  (1u << (proto)), (proto)
+#define UNIX_PROTOS (1u << PH_UNIX_STREAM | 1u << PH_UNIX_DGRAM | 1u << PH_UNIX_SEQPACKET)
+#define NOT_IN_PROTO       \
+	{                  \
+		NULL, NULL \
+	}
+
+static const struct source sources[] = {
+	{ ONE(PH_TCP), ph_read_inet, "TCP", NOT_IN_PROTO, true },
+	{ ONE(PH_MPTCP), ph_read_inet, "MPTCP", { "MPTCP", "MPTCPv6" }, false },
+	{ ONE(PH_UDP), ph_read_inet, "UDP", NOT_IN_PROTO, true },
+	{ ONE(PH_UDPLITE), ph_read_inet, "UDP-Lite", { "UDP-Lite", "UDPLITEv6" }, false },
+	{ ONE(PH_SCTP), ph_read_inet, "SCTP", { "SCTP", "SCTPv6" }, false },
+	{ ONE(PH_DCCP), ph_read_inet, "DCCP", { "DCCP", "DCCPv6" }, false },
+	{ ONE(PH_RAW), ph_read_inet, "raw", { "RAW", "RAWv6" }, false },
+	{ ONE(PH_ICMP), NULL, "ICMP", { "PING", "PINGv6" }, false },
+	{ UNIX_PROTOS, PH_UNIX_STREAM, ph_read_unix, "Unix", NOT_IN_PROTO, false },
+	{ ONE(PH_PACKET), ph_read_packet, "packet", { "PACKET", NULL }, false },
+	{ ONE(PH_NETLINK), ph_read_netlink, "netlink", { "NETLINK", NULL }, false },
+	{ ONE(PH_VSOCK), ph_read_vsock, "vsock", { "AF_VSOCK", NULL }, false },
+	{ ONE(PH_XDP), ph_read_xdp, "XDP", { "XDP", NULL }, false },
+};
+
+/* Failures that no other source makes good. */
+static bool is_fatal(int r)
+{
+	return r == -ENOMEM || r == -ECANCELED || r == -EBADMSG || r == -EMFILE || r == -ENFILE;
+}
+
+/* Asks sock_diag; opens it before the first question. As the source's reader returns. */
+static int ask_diag(struct ph_socket_reader *reader, const struct source *source)
+{
+	if (source->diag == NULL)
+		return -ENOENT;
+	if (reader->netlink == NULL && reader->refused == 0)
+		reader->refused = ph_netlink_open(reader->context, NETLINK_SOCK_DIAG,
+		                                  &reader->netlink, reader->error);
+	if (reader->refused < 0)
+		return reader->refused;
+	return source->diag(reader, source->proto);
+}
+
+/* A protocol that no source gives: worth a word when it was asked for, or when there are some. */
+static int note_absent(struct ph_socket_reader *reader, const struct source *source, int why)
+{
+	unsigned long count = 0, more;
+
+	for (size_t i = 0; i < 2 && source->counted[i] != NULL; i++) {
+		if (ph_count_protocol(reader, source->counted[i], &more) == -ENOMEM)
+			return -ENOMEM;
+		count += more;
+	}
+	if (count > 0)
+		return ph_reasons_add(&reader->sockets->partial,
+		                      "%lu %s sockets cannot be listed: sock_diag answers: %s",
+		                      count, source->name, strerror(-why));
+	if ((reader->query->protos & source->protos) == 0)
+		return 0;
+	return ph_reasons_add(
+		&reader->sockets->partial,
+		"%s sockets cannot be listed, if there are any: sock_diag answers: %s",
+		source->name, strerror(-why));
+}
+
+/* What the rows of /proc/net lack. Where the kernel was built without this family's sock_diag and
+ * no row is the poorer, nothing is missing. */
+static int note_proc(struct ph_socket_reader *reader, const struct source *source, int why,
+                     bool found)
+{
+	if (source->diag == NULL || (why == -ENOENT && !source->expected && !found))
+		return 0;
+	return ph_reasons_add(&reader->sockets->partial,
+	                      "%s sockets come from /proc/net, since sock_diag answers: %s; what "
+	                      "it alone tells of them (cookie, control group, IPv6-only, device, "
+	                      "mark) is unknown",
+	                      source->name, strerror(-why));
+}
+
+/* Neither way leads to these sockets. */
+static int note_unread(struct ph_socket_reader *reader, const struct source *source, int why)
+{
+	return ph_reasons_add(&reader->sockets->partial,
+	                      "%s sockets cannot be listed: reading /proc/net: %s", source->name,
+	                      strerror(-why));
+}
+
+/* sock_diag has failed with `why`. */
+static int fall_back(struct ph_socket_reader *reader, const struct source *source, int why)
+{
+	size_t before = reader->sockets->count;
+	bool chosen = reader->query->proc;
+	int r = ph_open_proc(reader);
+
+	if (r < 0)
+		return is_fatal(r) ? r : note_unread(reader, source, r);
+	r = ph_read_proc(reader, source->proto);
+	reader->served = reader->served || r >= 0 || r == -ENOENT;
+	if (r == -ENOENT)
+		return chosen ? 0 : note_absent(reader, source, why);
+	if (r < 0)
+		return is_fatal(r) ? r : note_unread(reader, source, r);
+	if (r > 0 && ph_reasons_add(&reader->sockets->partial,
+	                            "some lines on %s sockets in /proc/net were not understood",
+	                            source->name) < 0)
+		return -ENOMEM;
+	return chosen ? 0 : note_proc(reader, source, why, reader->sockets->count > before);
+}
+
+static int read_source(struct ph_socket_reader *reader, const struct source *source)
+{
+	struct mark mark = mark_of(reader->sockets);
+	int r = reader->query->proc ? -ENOENT : ask_diag(reader, source);
+
+	if (r < 0 && !is_fatal(r)) {
+		go_back(reader, mark);
+		r = fall_back(reader, source, r);
+	} else if (r >= 0) {
+		reader->served = true;
+	}
+	if (r == 1)
+		r = ph_reasons_add(
+			&reader->sockets->partial,
+			"%s sockets kept changing while they were read: some may be missing",
+			source->name);
+	return r;
+}
+
+static int read_sources(struct ph_socket_reader *reader)
+{
+	uint32_t protos = reader->query->protos;
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		int r;
+
+		if (protos != 0 && (protos & sources[i].protos) == 0)
+			continue;
+		r = read_source(reader, &sources[i]);
+		if (r == -ENOMEM)
+			return ph_fail(reader->error, r, "reading %s sockets: out of memory",
+			               sources[i].name);
+		if (r == -ECANCELED)
+			return ph_fail(reader->error, r, "reading %s sockets: cancelled",
+			               sources[i].name);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int ph_sockets_read(struct ph_context *context, const struct ph_socket_query *query, uint16_t netns,
+                    struct ph_sockets *sockets, struct ph_error *error)
+{
+	struct ph_socket_reader reader = {
+		.context = context,
+		.query = query,
+		.sockets = sockets,
+		.error = error,
+		.net = -1,
+		.first = sockets->count,
+		.netns = netns,
+	};
+	int r = read_sources(&reader);
+
+	if (r == 0 && !reader.served && sockets->partial.count > 0)
+		r = ph_fail(error, -EACCES, "reading sockets: %s",
+		            sockets->partial.items[sockets->partial.count - 1]);
+	ph_netlink_close(reader.netlink);
+	if (reader.net >= 0)
+		close(reader.net);
+	free(reader.cookies.places);
+	return r;
+}
+
+void ph_sockets_free(struct ph_sockets *sockets)
+{
+	free(sockets->items);
+	free(sockets->details);
+	free(sockets->names);
+	ph_reasons_free(&sockets->partial);
+	*sockets = (struct ph_sockets){ 0 };
+}
