@@ -127,6 +127,7 @@ int luaopen_porthole_core(lua_State *L)
 	open_services(L);
 	open_json(L);
 	open_text(L);
+	open_units(L);
 	open_paths(L);
 	return 1;
 }
