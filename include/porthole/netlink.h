@@ -32,6 +32,8 @@ struct ph_transport {
 int ph_netlink_open(struct ph_context *context, int protocol, struct ph_netlink **netlink,
                     struct ph_error *error);
 void ph_netlink_close(struct ph_netlink *netlink);
+/* Its port id, which is how it appears in a list of netlink sockets; 0: unknown. */
+uint32_t ph_netlink_port(const struct ph_netlink *netlink);
 
 /* Called for each message of a dump. 0 to go on, -errno to end the dump with it. */
 typedef int ph_netlink_fn(const struct nlmsghdr *message, void *data);

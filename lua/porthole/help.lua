@@ -106,7 +106,7 @@ local function topic_text(topic)
 end
 
 local function rows_text(rows)
-    local lines = { ("%d rows of %s"):format(#rows, rows.type or "data"), "", "Columns:" }
+    local lines = { tostring(rows), "", "Columns:" }
     column_lines(lines, rows.columns)
     lines[#lines + 1] = ""
     method_lines(lines)

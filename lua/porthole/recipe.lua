@@ -33,20 +33,11 @@ local function visible(text)
     return (text:gsub("[^\n]+", core.text.escape))
 end
 
---- The user's folder, or nil where there is none that is absolute.
-local function user_folder()
-    local config = os.getenv("XDG_CONFIG_HOME")
-    if not config or config:sub(1, 1) ~= "/" then
-        local home = os.getenv("HOME")
-        config = home and home:sub(1, 1) == "/" and home .. "/.config"
-    end
-    return config and config .. "/porthole/recipes"
-end
-
+--- Where recipes are looked for, in this order.
 local function folders()
-    local list = { user_folder() }
-    list[#list + 1] = OWN_FOLDER .. "/recipes"
-    return list
+    local config = core.paths.config()
+    local own = OWN_FOLDER .. "/recipes"
+    return config and { config .. "/recipes", own } or { own }
 end
 
 local function check_categories(list)
@@ -207,7 +198,7 @@ end
 local function new_context(id, format)
     local screen = format == "table" and require("porthole.screen").get() or { terminal = false, colour = false }
     local context = {
-        format = format, terminal = screen.terminal, width = screen.width, colour = screen.colour, euid = core.euid,
+        format = format, terminal = screen.terminal, width = screen.width, colour = screen.colour,
     }
     --- Tells the user something that is no result.
     function context.note(text)
@@ -231,7 +222,7 @@ local function as_report(result)
 end
 
 --- Runs a recipe.
--- @treturn ?table the report; or nil, a message and an exit status
+-- @treturn ?table the report; or nil, a message, an exit status and a code
 local function run(recipe, context, args)
     local ok, result, second, third = pcall(recipe.run, context, args)
     if not ok then
@@ -242,7 +233,7 @@ local function run(recipe, context, args)
         end
         return nil, tostring(result), FAILED
     elseif result == nil then
-        return nil, second and tostring(second) or "no result", third == "EUSAGE" and WRONG_USAGE or FAILED
+        return nil, second and tostring(second) or "no result", FAILED, third
     end
     local report = as_report(result)
     report.status = report.status or math.tointeger(second) or SUCCESS
@@ -450,11 +441,11 @@ function M.call(id, args)
         local checked, problem = arguments.from_lua(recipe.args, values)
         values = checked or error(("recipe '%s': %s"):format(id, problem), 2)
     end
-    local report, message, status = run(recipe, new_context(id, "rows"), values)
+    local report, message, status, code = run(recipe, new_context(id, "rows"), values)
     if status == WRONG_USAGE then
         error(("recipe '%s': %s"):format(id, message), 2)
     elseif not report then
-        return nil, message or "interrupted", status == INTERRUPTED and "EINTR" or "EIO"
+        return nil, message or "interrupted", status == INTERRUPTED and "EINTR" or code
     end
     return report.rows or report.text
 end

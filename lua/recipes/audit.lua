@@ -74,16 +74,23 @@ local function counted(rows)
     return ports, far, hidden
 end
 
-local function hidden_text(hidden, euid)
+--- Whether this process is root's, by proc(5).
+local function is_root()
+    local file <close> = io.open("/proc/self/status", "r")
+    local text = file and file:read("a") or ""
+    return text:match("\nUid:%s*%d+%s+(%d+)") == "0"
+end
+
+local function hidden_text(hidden)
     if hidden == 0 then
         return ""
-    elseif euid == 0 then
+    elseif is_root() then
         return ("; %d without a process to be seen: the kernel's own, or another PID namespace's"):format(hidden)
     end
     return ("; the owner of %d is hidden: run with sudo to see it"):format(hidden)
 end
 
-local function summary(rows, euid)
+local function summary(rows)
     local ports, far, hidden = counted(rows)
     local parts = {}
     for _, kind in ipairs { "internet", "lan", "link", "host" } do
@@ -95,7 +102,7 @@ local function summary(rows, euid)
         parts[#parts + 1] = ("%d not known"):format(far["?"])
     end
     return ("%d port%s open%s%s%s"):format(ports, ports == 1 and "" or "s", #parts > 0 and ": " or "",
-        table.concat(parts, ", "), hidden_text(hidden, euid))
+        table.concat(parts, ", "), hidden_text(hidden))
 end
 
 return {
@@ -115,6 +122,6 @@ Without root the programs of other users are hidden; their ports are listed.]],
         if not rows then
             return nil, message, code
         end
-        return { rows = rows, columns = columns, summary = ctx.format == "table" and summary(rows, ctx.euid) or nil }
+        return { rows = rows, columns = columns, summary = ctx.format == "table" and summary(rows) or nil }
     end,
 }

@@ -47,9 +47,10 @@ static bool may_trace(void)
 	       (data[CAP_TO_INDEX(CAP_SYS_PTRACE)].effective & CAP_TO_MASK(CAP_SYS_PTRACE)) != 0;
 }
 
+/* `text` is the option gid=; without it the group is root's, 0. */
 static bool in_group(const char *text)
 {
-	unsigned long wanted = strtoul(text, NULL, 10);
+	unsigned long wanted = text != NULL ? strtoul(text + strlen("gid="), NULL, 10) : 0;
 	gid_t groups[1024];
 	int count;
 
@@ -97,7 +98,7 @@ static bool leaves_out(const char *options)
 	traceable = *hide == '4' || strncmp(hide, "ptraceable", strlen("ptraceable")) == 0;
 	if (!traceable && *hide != '2' && strncmp(hide, "invisible", strlen("invisible")) != 0)
 		return false;
-	return traceable || group == NULL || !in_group(group + strlen("gid="));
+	return traceable || !in_group(group);
 }
 
 static int hides_pids(struct ph_context *context, int proc, bool *hides)

@@ -10,16 +10,10 @@
 #include <stdlib.h>
 
 #include "engine/attribute.h"
-#include "porthole/netlink.h"
+#include "engine/rtnetlink.h"
 
 /* Bytes of struct rtnl_link_stats64 up to tx_compressed, which every kernel sends. */
 #define STATS_LEAST offsetof(struct rtnl_link_stats64, rx_nohandler)
-
-struct reading {
-	struct ph_context *context;
-	struct ph_links *links;
-	struct ph_error *error;
-};
 
 static bool read_stats(const struct nlattr *attribute, struct ph_link *link)
 {
@@ -124,8 +118,7 @@ static bool take_link_attribute(const struct nlattr *attribute, void *data)
 static int add_link(const struct nlmsghdr *message, void *data)
 {
 	const struct ifinfomsg *header = mnl_nlmsg_get_payload(message);
-	struct reading *reading = data;
-	struct ph_links *links = reading->links;
+	struct ph_links *links = data;
 	struct ph_link link = { 0 };
 
 	if (message->nlmsg_type != RTM_NEWLINK)
@@ -148,10 +141,10 @@ static int add_link(const struct nlmsghdr *message, void *data)
 
 static void forget_links(void *data)
 {
-	struct reading *reading = data;
+	struct ph_links *links = data;
 
-	reading->links->link_count = 0;
-	reading->links->unordered = false;
+	links->link_count = 0;
+	links->unordered = false;
 }
 
 /* What of an address stands in attributes of which one needs the other. */
@@ -214,8 +207,7 @@ static bool join_parts(const struct address_parts *parts, struct ph_address *add
 static int add_address(const struct nlmsghdr *message, void *data)
 {
 	const struct ifaddrmsg *header = mnl_nlmsg_get_payload(message);
-	struct reading *reading = data;
-	struct ph_links *links = reading->links;
+	struct ph_links *links = data;
 	struct ph_address address = { .valid_s = UINT32_MAX, .preferred_s = UINT32_MAX };
 	struct address_parts parts = { .whole = &address };
 
@@ -243,47 +235,23 @@ static int add_address(const struct nlmsghdr *message, void *data)
 
 static void forget_addresses(void *data)
 {
-	struct reading *reading = data;
+	struct ph_links *links = data;
 
-	reading->links->address_count = 0;
-}
-
-/* One dump of `type` with the longer of both headers, zeroes: everything of every family. */
-static int dump(struct reading *reading, struct ph_netlink *netlink, uint16_t type,
-                const struct ph_dump *dump)
-{
-	char buffer[NLMSG_SPACE(sizeof(struct ifinfomsg))]
-		__attribute__((aligned(NLMSG_ALIGNTO))) = { 0 };
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	int r;
-
-	request->nlmsg_type = type;
-	mnl_nlmsg_put_extra_header(request, type == RTM_GETLINK ? sizeof(struct ifinfomsg)
-	                                                        : sizeof(struct ifaddrmsg));
-	r = ph_netlink_dump(reading->context, netlink, request, dump, reading->error);
-	if (r == 1 && ph_reasons_add(&reading->links->partial,
-	                             "%s changed while they were read: some may be missing or old",
-	                             dump->what) < 0)
-		return ph_fail(reading->error, -ENOMEM, "reading %s: out of memory", dump->what);
-	return r < 0 ? r : 0;
+	links->address_count = 0;
 }
 
 int ph_links_read(struct ph_context *context, struct ph_links *links, struct ph_error *error)
 {
-	struct reading reading = { .context = context, .links = links, .error = error };
-	struct ph_dump link_dump = { add_link, forget_links, &reading, "interfaces" };
-	struct ph_dump address_dump = { add_address, forget_addresses, &reading, "addresses" };
-	struct ph_netlink *netlink = NULL;
+	struct ph_dump link_dump = { add_link, forget_links, links, "interfaces" };
+	struct ph_dump address_dump = { add_address, forget_addresses, links, "addresses" };
 	int r;
 
 	*links = (struct ph_links){ 0 };
-	r = ph_netlink_open(context, NETLINK_ROUTE, &netlink, error);
-	if (r < 0)
-		return r;
-	r = dump(&reading, netlink, RTM_GETLINK, &link_dump);
+	r = ph_rtnetlink_dump(context, RTM_GETLINK, sizeof(struct ifinfomsg), &link_dump,
+	                      &links->partial, error);
 	if (r == 0)
-		r = dump(&reading, netlink, RTM_GETADDR, &address_dump);
-	ph_netlink_close(netlink);
+		r = ph_rtnetlink_dump(context, RTM_GETADDR, sizeof(struct ifaddrmsg), &address_dump,
+		                      &links->partial, error);
 	return r;
 }
 

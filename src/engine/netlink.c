@@ -175,6 +175,11 @@ void ph_netlink_close(struct ph_netlink *netlink)
 	free(netlink);
 }
 
+uint32_t ph_netlink_port(const struct ph_netlink *netlink)
+{
+	return netlink->port;
+}
+
 /* ------------------------------------------------------------ answers */
 
 struct answer {
@@ -294,7 +299,8 @@ static int read_datagram(const unsigned char *bytes, size_t length, struct answe
 	if (length == 0)
 		return -EBADMSG;
 	while (left > 0 && !answer->done) {
-		if (!mnl_nlmsg_ok(message, left))
+		/* libmnl compares lengths as signed numbers: one over 2 GiB passes it. */
+		if (!mnl_nlmsg_ok(message, left) || message->nlmsg_len > (uint32_t)left)
 			return -EBADMSG;
 		read_message(message, answer);
 		message = mnl_nlmsg_next(message, &left);

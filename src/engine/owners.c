@@ -12,13 +12,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "inodes.h"
 #include "scan.h"
-
-/* The inodes that were asked for: open addressing, 0 is empty, at most half full. */
-struct inode_set {
-	uint32_t *slots; /* NULL: every inode is asked for */
-	uint32_t mask;
-};
 
 /* What one thread found. Its processes are known by their place in the scan, and get that in the
  * result when all is put together. */
@@ -33,54 +28,12 @@ struct finds {
 };
 
 struct search {
-	struct inode_set set;
+	bool every; /* not only what is in the set */
+	struct ph_inodes set;
 	char *own_cgroup; /* of PID 1; NULL: not to be seen */
 	bool real; /* the kernel's /proc */
 	struct finds finds[PH_SCAN_WORKERS];
 };
-
-/* Fibonacci hashing: inode numbers come in runs. */
-static uint32_t slot_of(const struct inode_set *set, uint32_t inode)
-{
-	uint32_t hash = inode * 2654435769u;
-
-	return (hash ^ hash >> 15) & set->mask;
-}
-
-static bool set_has(const struct inode_set *set, uint32_t inode)
-{
-	if (set->slots == NULL)
-		return true;
-	for (uint32_t slot = slot_of(set, inode);; slot = (slot + 1) & set->mask) {
-		if (set->slots[slot] == inode)
-			return true;
-		if (set->slots[slot] == 0)
-			return false;
-	}
-}
-
-static int make_set(struct inode_set *set, const uint32_t *inodes, size_t count)
-{
-	size_t room = 16;
-
-	if (inodes == NULL)
-		return 0;
-	/* Inode numbers of sockets have 32 bits, so more of them than this are repetitions. */
-	while (room < count * 2 && room < (size_t)1 << 31)
-		room *= 2;
-	set->slots = calloc(room, sizeof(*set->slots));
-	if (set->slots == NULL)
-		return -ENOMEM;
-	set->mask = (uint32_t)(room - 1);
-	for (size_t i = 0; i < count; i++) {
-		uint32_t slot = slot_of(set, inodes[i]);
-
-		while (set->slots[slot] != 0 && set->slots[slot] != inodes[i])
-			slot = (slot + 1) & set->mask;
-		set->slots[slot] = inodes[i];
-	}
-	return 0;
-}
 
 static int see_link(void *data, unsigned worker, struct ph_scan_process *process,
                     const struct ph_scan_link *link)
@@ -93,7 +46,8 @@ static int see_link(void *data, unsigned worker, struct ph_scan_process *process
 	if (link->text[0] != 's')
 		return 0;
 	inode = ph_scan_number(link->text, link->length, "socket:[");
-	if (inode == 0 || inode > UINT32_MAX || !set_has(&search->set, (uint32_t)inode))
+	if (inode == 0 || inode > UINT32_MAX ||
+	    !(search->every || ph_inodes_have(&search->set, (uint32_t)inode)))
 		return 0;
 	if (ph_reserve(&finds->holders, finds->holder_count, &finds->holder_capacity,
 	               sizeof(*finds->holders)) < 0)
@@ -374,7 +328,8 @@ static int prepare(struct ph_context *context, const uint32_t *inodes, size_t co
 	int r;
 
 	search->real = statfs(context->proc, &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
-	r = make_set(&search->set, inodes, count);
+	search->every = inodes == NULL;
+	r = ph_inodes_make(&search->set, inodes, inodes != NULL ? count : 0);
 	if (r < 0)
 		return r;
 	r = ph_read_below(context->proc, "1/cgroup", PH_SCAN_TEXT_BYTES, &search->own_cgroup, NULL,
@@ -390,7 +345,7 @@ static void free_search(struct search *search)
 		free(search->finds[i].processes);
 		free(search->finds[i].holders);
 	}
-	free(search->set.slots);
+	ph_inodes_free(&search->set);
 	free(search->own_cgroup);
 }
 

@@ -31,6 +31,13 @@
 #define ENTRIES_BYTES 32768
 #define TASKS_BYTES   8192
 
+/* A descriptor table: the process's, or that of one of its threads. */
+struct table {
+	struct ph_scan_process *process;
+	int fd; /* its directory */
+	pid_t thread;
+};
+
 struct slice {
 	struct slice *next;
 	struct ph_scan_process *process;
@@ -171,24 +178,31 @@ static void refuse(struct ph_scan_process *process)
 }
 
 /* Reads one descriptor's link and hands it on. False: no more of this table may be seen. */
-static bool visit_link(struct worker *worker, struct ph_scan_process *process, int table,
-                       const char *name, unsigned fd)
+static bool visit_link(struct worker *worker, const struct table *table, unsigned fd)
 {
 	const struct ph_scan_visitor *visitor = worker->walk->visitor;
-	char text[64];
-	struct ph_scan_link link = { .table = table, .name = name, .text = text, .fd = (int)fd };
-	ssize_t length = readlinkat(table, name, text, sizeof(text) - 1);
+	char text[64], name[12];
+	struct ph_scan_link link = {
+		.table = table->fd,
+		.thread = table->thread,
+		.name = name,
+		.text = text,
+		.fd = (int)fd,
+	};
+	ssize_t length;
 	int r;
 
+	number_to(fd, name);
+	length = readlinkat(table->fd, name, text, sizeof(text) - 1);
 	if (length < 0 && refusal(errno)) {
-		refuse(process);
+		refuse(table->process);
 		return false;
 	}
 	if (length < 0)
 		return true; /* closed meanwhile */
 	text[length] = '\0';
 	link.length = (size_t)length;
-	r = visitor->link ? visitor->link(visitor->data, worker->number, process, &link) : 0;
+	r = visitor->link(visitor->data, worker->number, table->process, &link);
 	fail_walk(worker->walk, r);
 	return r == 0;
 }
@@ -215,23 +229,26 @@ static void release(struct worker *worker, struct ph_scan_process *process)
 }
 
 /* False: no more of this table may be seen. */
-static bool visit_fds(struct worker *worker, struct ph_scan_process *process, int table,
-                      const unsigned *fds, size_t count)
+static bool visit_fds(struct worker *worker, const struct table *table, const unsigned *fds,
+                      size_t count)
 {
-	char name[12];
-
-	for (size_t i = 0; i < count; i++) {
-		number_to(fds[i], name);
-		if (!visit_link(worker, process, table, name, fds[i]))
+	for (size_t i = 0; i < count; i++)
+		if (!visit_link(worker, table, fds[i]))
 			return false;
-	}
 	return true;
+}
+
+static struct table own_table(struct ph_scan_process *process)
+{
+	return (struct table){ .process = process, .fd = process->table, .thread = process->pid };
 }
 
 static void visit_slice(struct worker *worker, const struct slice *slice)
 {
+	struct table table = own_table(slice->process);
+
 	if (!ended(worker->walk))
-		visit_fds(worker, slice->process, slice->process->table, slice->fds, slice->count);
+		visit_fds(worker, &table, slice->fds, slice->count);
 	release(worker, slice->process);
 }
 
@@ -249,7 +266,8 @@ static bool hand_over(struct worker *worker, struct ph_scan_process *process, co
 	/* Nobody else runs yet: this is the calling thread. */
 	if (!walk->start_tried)
 		start_threads(walk);
-	if (walk->started == 0 || __atomic_load_n(&walk->waiting, __ATOMIC_RELAXED) >= SLICES_AHEAD)
+	if (__atomic_load_n(&walk->started, __ATOMIC_RELAXED) == 0 ||
+	    __atomic_load_n(&walk->waiting, __ATOMIC_RELAXED) >= SLICES_AHEAD)
 		return false;
 	slice = malloc(sizeof(*slice));
 	if (slice == NULL)
@@ -268,9 +286,9 @@ static bool hand_over(struct worker *worker, struct ph_scan_process *process, co
 }
 
 /* Reads the links of the entries that getdents64() gave. */
-static bool visit_entries(struct worker *worker, struct ph_scan_process *process, int table,
-                          size_t length)
+static bool visit_entries(struct worker *worker, const struct table *table, size_t length)
 {
+	bool own = table->fd == table->process->table;
 	const struct dirent64 *entry;
 	unsigned fds[SLICE];
 	size_t count = 0;
@@ -286,22 +304,22 @@ static bool visit_entries(struct worker *worker, struct ph_scan_process *process
 		if (count < SLICE)
 			continue;
 		/* Only the process's own table is shared: it stays open until the last is done. */
-		if ((table != process->table || !hand_over(worker, process, fds, count)) &&
-		    !visit_fds(worker, process, table, fds, count))
+		if ((!own || !hand_over(worker, table->process, fds, count)) &&
+		    !visit_fds(worker, table, fds, count))
 			return false;
 		count = 0;
 	}
-	return visit_fds(worker, process, table, fds, count);
+	return visit_fds(worker, table, fds, count);
 }
 
-static void visit_table(struct worker *worker, struct ph_scan_process *process, int table)
+static void visit_table(struct worker *worker, const struct table *table)
 {
 	while (!ended(worker->walk)) {
-		ssize_t length = getdents64(table, worker->entries, sizeof(worker->entries));
+		ssize_t length = getdents64(table->fd, worker->entries, sizeof(worker->entries));
 
 		if (length < 0 && refusal(errno))
-			refuse(process);
-		if (length <= 0 || !visit_entries(worker, process, table, (size_t)length))
+			refuse(table->process);
+		if (length <= 0 || !visit_entries(worker, table, (size_t)length))
 			return;
 	}
 }
@@ -371,7 +389,8 @@ static bool table_seen(struct walk *walk, const struct tables *tables, pid_t thr
 static void visit_thread_table(struct worker *worker, struct ph_scan_process *process, int tasks,
                                const char *name)
 {
-	int directory, table;
+	struct table table = { .process = process, .thread = (pid_t)number_of(name) };
+	int directory;
 
 	directory = openat(tasks, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0) {
@@ -379,10 +398,10 @@ static void visit_thread_table(struct worker *worker, struct ph_scan_process *pr
 			fail_walk(worker->walk, -errno);
 		return;
 	}
-	table = openat(directory, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (table >= 0) {
-		visit_table(worker, process, table);
-		close(table);
+	table.fd = openat(directory, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (table.fd >= 0) {
+		visit_table(worker, &table);
+		close(table.fd);
 	} else {
 		note_refusal(worker, process, directory, errno);
 	}
@@ -444,6 +463,7 @@ static void visit_threads(struct worker *worker, struct ph_scan_process *process
 static void visit_process(struct worker *worker, struct ph_scan_process *process)
 {
 	struct walk *walk = worker->walk;
+	struct table table;
 	char name[12];
 
 	number_to((unsigned)process->pid, name);
@@ -457,8 +477,9 @@ static void visit_process(struct worker *worker, struct ph_scan_process *process
 	if (walk->visitor->enter != NULL)
 		fail_walk(walk, walk->visitor->enter(walk->visitor->data, worker->number, process));
 	process->table = openat(process->directory, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (process->table >= 0)
-		visit_table(worker, process, process->table);
+	table = own_table(process);
+	if (table.fd >= 0)
+		visit_table(worker, &table);
 	else
 		note_refusal(worker, process, process->directory, errno);
 	/* Who may not see the first thread's table may not see the others' either. */
@@ -533,7 +554,7 @@ static void start_threads(struct walk *walk)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	while (walk->started + 1 < walk->most &&
 	       pthread_create(&walk->threads[walk->started], NULL, help, walk) == 0)
-		walk->started++;
+		__atomic_add_fetch(&walk->started, 1, __ATOMIC_RELAXED);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -650,8 +671,9 @@ static int give_reasons(struct walk *walk)
 		                      "users run them: run it as root (sudo) to see them",
 		                      hidden, hidden == 1 ? "process" : "processes");
 	return ph_reasons_add(&scan->partial,
-	                      "the descriptors of %zu %s could not be seen, since this root has no "
-	                      "CAP_SYS_PTRACE over them: run it outside the container",
+	                      "the descriptors of %zu %s could not be seen, since the kernel "
+	                      "refuses them to this root (a container without CAP_SYS_PTRACE, or a "
+	                      "security module): run it on the host",
 	                      hidden, hidden == 1 ? "process" : "processes");
 }
 

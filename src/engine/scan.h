@@ -37,12 +37,13 @@ struct ph_scan_link {
 	const char *text; /* NUL-terminated; cut after 63 bytes */
 	size_t length;
 	int fd;
+	pid_t thread; /* whose table it is: the process's pid, or that of another thread */
 };
 
 /*
  * What is done with what is found. Called from several threads at once; `worker` (below
  * PH_SCAN_WORKERS) tells them apart, so that each can have memory of its own. Each returns 0 to go
- * on or -errno to end the scan with it. Any but `data` may be NULL.
+ * on or -errno to end the scan with it. `enter`, `thread` and `marked` may be NULL.
  */
 struct ph_scan_visitor {
 	/* Before the links of a process are read. */

@@ -6,13 +6,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "engine/sockets_reader.h"
+
+#define LEAST_KNOWN_BITS 8
+#define LEAST_KNOWN      (1u << LEAST_KNOWN_BITS)
 
 static const char *const proto_names[PH_PROTO_COUNT] = {
 	[PH_TCP] = "tcp",
@@ -58,65 +60,66 @@ const char *ph_state_name(unsigned state)
 	return state < PH_STATE_COUNT ? state_names[state] : NULL;
 }
 
-/* ------------------------------------------------------------ cookies */
+/* ------------------------------------------------------------ identity */
 
-/* The place of `cookie`, or the empty one where it belongs. Fibonacci hashing: cookies are
- * consecutive numbers. */
-static size_t place_of(const struct ph_cookies *cookies, uint64_t cookie)
+/* SCTP: all associations of a socket have its cookie; where they lead tells them apart. */
+static bool is_same(const struct ph_socket *a, const struct ph_socket *b)
 {
-	size_t mask = cookies->room - 1;
-	size_t place = (size_t)((cookie * 0x9e3779b97f4a7c15) >> 32) & mask;
+	if (a->cookie != b->cookie || a->family != b->family)
+		return false;
+	if (a->proto != PH_SCTP)
+		return true;
+	return a->rport == b->rport && memcmp(a->raddr, b->raddr, sizeof(a->raddr)) == 0;
+}
 
-	while (cookies->places[place] != 0 && cookies->places[place] != cookie)
-		place = (place + 1) & mask;
+/*
+ * The place of a row, or the empty one where it belongs. Fibonacci hashing, whose upper bits spread
+ * consecutive numbers, as cookies are, evenly.
+ */
+static size_t place_of(const struct ph_known *known, const struct ph_socket *items,
+                       const struct ph_socket *row)
+{
+	uint64_t key = row->cookie + (row->proto == PH_SCTP ? (uint64_t)row->rport << 32 : 0);
+	size_t place = (size_t)((key * 0x9e3779b97f4a7c15) >> known->shift);
+
+	while (known->places[place] != 0 && !is_same(&items[known->places[place] - 1], row))
+		place = (place + 1) & (known->room - 1);
 	return place;
 }
 
-static int grow(struct ph_cookies *cookies)
+static int grow(struct ph_known *known, const struct ph_socket *items)
 {
-	struct ph_cookies larger = { .room = cookies->room ? cookies->room * 2 : 256 };
+	struct ph_known larger = {
+		.room = known->room ? known->room * 2 : LEAST_KNOWN,
+		.count = known->count,
+		.shift = known->room ? known->shift - 1 : 64 - LEAST_KNOWN_BITS,
+	};
 
 	larger.places = calloc(larger.room, sizeof(*larger.places));
 	if (larger.places == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < cookies->room; i++)
-		if (cookies->places[i] != 0)
-			larger.places[place_of(&larger, cookies->places[i])] = cookies->places[i];
-	larger.count = cookies->count;
-	free(cookies->places);
-	*cookies = larger;
+	for (size_t i = 0; i < known->room; i++)
+		if (known->places[i] != 0)
+			larger.places[place_of(&larger, items, &items[known->places[i] - 1])] =
+				known->places[i];
+	free(known->places);
+	*known = larger;
 	return 0;
 }
 
-/* 1: it was new; 0: it was there; -ENOMEM. */
-static int take_cookie(struct ph_cookies *cookies, uint64_t cookie)
+/* Takes items[index] as known. 1: it was new; 0: it was known already; -ENOMEM. */
+static int take(struct ph_known *known, const struct ph_socket *items, size_t index)
 {
 	size_t place;
 
-	if (cookies->count * 2 >= cookies->room && grow(cookies) < 0)
+	if (known->count * 2 >= known->room && grow(known, items) < 0)
 		return -ENOMEM;
-	place = place_of(cookies, cookie);
-	if (cookies->places[place] != 0)
+	place = place_of(known, items, &items[index]);
+	if (known->places[place] != 0)
 		return 0;
-	cookies->places[place] = cookie;
-	cookies->count++;
+	known->places[place] = (uint32_t)index + 1;
+	known->count++;
 	return 1;
-}
-
-/*
- * What makes a row one thing. All associations of an SCTP socket have its cookie: where they lead
- * tells them apart.
- */
-static uint64_t identity_of(const struct ph_socket *row)
-{
-	uint64_t hash = row->cookie;
-
-	if (row->proto != PH_SCTP || hash == 0)
-		return hash;
-	hash = (hash ^ row->rport) * 0x9e3779b97f4a7c15;
-	for (size_t i = 0; i < sizeof(row->raddr); i++)
-		hash = (hash ^ row->raddr[i]) * 0x100000001b3;
-	return hash != 0 ? hash : 1;
 }
 
 /* ------------------------------------------------------------ rows */
@@ -139,7 +142,7 @@ int ph_reader_keep(struct ph_socket_reader *reader, struct ph_socket *row)
 	int r = ph_query_wants(reader->query, row);
 
 	if (r > 0 && row->cookie != 0)
-		r = take_cookie(&reader->cookies, identity_of(row));
+		r = take(&reader->known, reader->sockets->items, reader->sockets->count);
 	if (r > 0) {
 		reader->sockets->count++;
 		return 0;
@@ -183,40 +186,28 @@ int ph_reader_name(struct ph_socket_reader *reader, struct ph_socket *row, const
 }
 
 int ph_reader_memory(struct ph_socket_reader *reader, struct ph_socket *row,
-                     const struct nlattr *attribute)
+                     const struct ph_attribute *attribute)
 {
 	struct ph_socket_detail *detail;
-	size_t length = mnl_attr_get_payload_len(attribute);
+	size_t length = attribute->length;
 
 	if (!reader->query->details)
 		return 0;
 	detail = ph_reader_detail(reader, row);
 	if (detail == NULL)
 		return -ENOMEM;
-	memcpy(detail->mem, mnl_attr_get_payload(attribute),
+	memcpy(detail->mem, attribute->bytes,
 	       length < sizeof(detail->mem) ? length : sizeof(detail->mem));
 	detail->has_mem = 1;
 	return 0;
 }
 
-int ph_attribute_next(const struct nlmsghdr *message, size_t header,
-                      const struct nlattr **attribute)
-{
-	const char *end = mnl_nlmsg_get_payload_tail(message);
-	const struct nlattr *next = *attribute == NULL
-	                                    ? mnl_nlmsg_get_payload_offset(message, header)
-	                                    : mnl_attr_next(*attribute);
-	ptrdiff_t left = end - (const char *)next;
-
-	if (left < (ptrdiff_t)sizeof(*next))
-		return 0;
-	if (!mnl_attr_ok(next, (int)left))
-		return -EBADMSG;
-	*attribute = next;
-	return 1;
-}
-
 /* ------------------------------------------------------------ dumps */
+
+bool ph_reader_falls_back(int r)
+{
+	return r != -ENOMEM && r != -ECANCELED && r != -EBADMSG && r != -EMFILE && r != -ENFILE;
+}
 
 struct mark {
 	size_t rows, names, details;
@@ -227,23 +218,23 @@ static struct mark mark_of(const struct ph_sockets *sockets)
 	return (struct mark){ sockets->count, sockets->names_length, sockets->detail_count };
 }
 
-/* Forgets all that came since the mark; the cookies are those of the rows that stay. */
+/* Forgets all that came since the mark; known are those that stay. */
 static void go_back(struct ph_socket_reader *reader, struct mark mark)
 {
 	struct ph_sockets *sockets = reader->sockets;
-	struct ph_cookies *cookies = &reader->cookies;
+	struct ph_known *known = &reader->known;
 
 	sockets->count = mark.rows;
 	sockets->names_length = mark.names;
 	sockets->detail_count = mark.details;
-	if (cookies->room == 0)
+	if (known->room == 0)
 		return;
-	memset(cookies->places, 0, cookies->room * sizeof(*cookies->places));
-	cookies->count = 0;
+	memset(known->places, 0, known->room * sizeof(*known->places));
+	known->count = 0;
 	/* Fewer than before: there is room. */
 	for (size_t i = reader->first; i < sockets->count; i++)
 		if (sockets->items[i].cookie != 0)
-			take_cookie(cookies, identity_of(&sockets->items[i]));
+			take(known, sockets->items, i);
 }
 
 static void restart(void *data)
@@ -300,12 +291,6 @@ static const struct source sources[] = {
 	{ ONE(PH_VSOCK), ph_read_vsock, "vsock", { "AF_VSOCK", NULL }, false },
 	{ ONE(PH_XDP), ph_read_xdp, "XDP", { "XDP", NULL }, false },
 };
-
-/* Failures that no other source makes good. */
-static bool is_fatal(int r)
-{
-	return r == -ENOMEM || r == -ECANCELED || r == -EBADMSG || r == -EMFILE || r == -ENFILE;
-}
 
 /* Asks sock_diag; opens it before the first question. As the source's reader returns. */
 static int ask_diag(struct ph_socket_reader *reader, const struct source *source)
@@ -372,13 +357,13 @@ static int fall_back(struct ph_socket_reader *reader, const struct source *sourc
 	int r = ph_open_proc(reader);
 
 	if (r < 0)
-		return is_fatal(r) ? r : note_unread(reader, source, r);
+		return ph_reader_falls_back(r) ? note_unread(reader, source, r) : r;
 	r = ph_read_proc(reader, source->proto);
 	reader->served = reader->served || r >= 0 || r == -ENOENT;
 	if (r == -ENOENT)
 		return chosen ? 0 : note_absent(reader, source, why);
 	if (r < 0)
-		return is_fatal(r) ? r : note_unread(reader, source, r);
+		return ph_reader_falls_back(r) ? note_unread(reader, source, r) : r;
 	if (r > 0 && ph_reasons_add(&reader->sockets->partial,
 	                            "some lines on %s sockets in /proc/net were not understood",
 	                            source->name) < 0)
@@ -391,7 +376,7 @@ static int read_source(struct ph_socket_reader *reader, const struct source *sou
 	struct mark mark = mark_of(reader->sockets);
 	int r = reader->query->proc ? -ENOENT : ask_diag(reader, source);
 
-	if (r < 0 && !is_fatal(r)) {
+	if (r < 0 && ph_reader_falls_back(r)) {
 		go_back(reader, mark);
 		r = fall_back(reader, source, r);
 	} else if (r >= 0) {
@@ -447,7 +432,7 @@ int ph_sockets_read(struct ph_context *context, const struct ph_socket_query *qu
 	ph_netlink_close(reader.netlink);
 	if (reader.net >= 0)
 		close(reader.net);
-	free(reader.cookies.places);
+	free(reader.known.places);
 	return r;
 }
 

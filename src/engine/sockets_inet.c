@@ -128,12 +128,12 @@ static void read_association(struct ph_socket *row)
 }
 
 static int read_attribute(struct ph_socket_reader *reader, struct ph_socket *row,
-                          const struct nlattr *attribute)
+                          const struct ph_attribute *attribute)
 {
-	const void *bytes = mnl_attr_get_payload(attribute);
-	size_t length = mnl_attr_get_payload_len(attribute);
+	const void *bytes = attribute->bytes;
+	size_t length = attribute->length;
 
-	switch (mnl_attr_get_type(attribute)) {
+	switch (attribute->type) {
 	case INET_DIAG_SHUTDOWN:
 		if (length >= 1)
 			row->shutdown = *(const uint8_t *)bytes & 3;
@@ -193,11 +193,12 @@ static int each_inet(const struct nlmsghdr *message, void *data)
 {
 	struct ph_socket_reader *reader = data;
 	const struct inet_diag_msg *from = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attribute = NULL;
+	struct ph_attributes attributes;
+	struct ph_attribute attribute;
 	struct ph_socket *row;
 	int r;
 
-	if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY)
+	if (message->nlmsg_type != SOCK_DIAG_BY_FAMILY && message->nlmsg_type != TCPDIAG_GETSOCK)
 		return 0;
 	if (mnl_nlmsg_get_payload_len(message) < sizeof(*from))
 		return -EBADMSG;
@@ -208,8 +209,9 @@ static int each_inet(const struct nlmsghdr *message, void *data)
 		return -ENOMEM;
 	read_message(from, reader->proto, row);
 	note_torn_chain(reader, message, row);
-	while ((r = ph_attribute_next(message, sizeof(*from), &attribute)) > 0) {
-		r = read_attribute(reader, row, attribute);
+	attributes = ph_attributes_of(message, sizeof(*from));
+	while ((r = ph_attribute_next(&attributes, &attribute)) > 0) {
+		r = read_attribute(reader, row, &attribute);
 		if (r < 0)
 			return r;
 	}
@@ -232,60 +234,82 @@ static uint32_t kernel_states(const struct ph_socket_query *query, uint8_t proto
 	return states & ALL_STATES;
 }
 
-static struct nlmsghdr *put_request(struct ph_socket_reader *reader, void *room, uint8_t proto,
-                                    uint8_t family)
+static uint8_t extensions(const struct ph_socket_query *query)
 {
-	struct nlmsghdr *request = mnl_nlmsg_put_header(room);
-	struct inet_diag_req_v2 *wanted;
+	if (!query->details)
+		return 0;
+	return 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1) |
+	       1 << (INET_DIAG_SKMEMINFO - 1);
+}
+
+/*
+ * The request of before Linux 3.3 takes no family, and thus gives TCP's both: the kernel then
+ * walks its tables once instead of twice.
+ */
+static void put_both_families(struct nlmsghdr *request, const struct ph_socket_query *query)
+{
+	struct inet_diag_req *wanted = mnl_nlmsg_put_extra_header(request, sizeof(*wanted));
+
+	request->nlmsg_type = TCPDIAG_GETSOCK;
+	wanted->idiag_states = kernel_states(query, PH_TCP);
+	wanted->idiag_ext = extensions(query);
+}
+
+static void put_family(struct nlmsghdr *request, const struct ph_socket_query *query, uint8_t proto,
+                       uint8_t family)
+{
+	struct inet_diag_req_v2 *wanted = mnl_nlmsg_put_extra_header(request, sizeof(*wanted));
 	uint32_t number = protocols[proto].number;
 
 	request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	wanted = mnl_nlmsg_put_extra_header(request, sizeof(*wanted));
 	wanted->sdiag_family = family;
 	/* 8 bits are too few for MPTCP. A kernel that does not know the attribute finds no
 	 * protocol 0. */
 	wanted->sdiag_protocol = number <= UINT8_MAX ? (uint8_t)number : 0;
-	wanted->idiag_states = kernel_states(reader->query, proto);
-	if (reader->query->details)
-		wanted->idiag_ext = 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1) |
-		                    1 << (INET_DIAG_SKMEMINFO - 1);
+	wanted->idiag_states = kernel_states(query, proto);
+	wanted->idiag_ext = extensions(query);
 	if (number > UINT8_MAX)
 		mnl_attr_put_u32(request, REQUEST_PROTOCOL, number);
-	return request;
 }
 
-/* One dump. `room` and `code` hold the request and the query's byte code, `length` bytes. */
-static int dump_family(struct ph_socket_reader *reader, uint8_t proto, uint8_t family)
+static int dump_request(struct ph_socket_reader *reader, uint8_t family, const void *code,
+                        size_t length)
 {
-	/* Aligned for the headers in them. */
+	/* Aligned for the headers in it. */
 	uint32_t room[(BYTECODE_BYTES + 256) / sizeof(uint32_t)];
-	uint32_t code[BYTECODE_BYTES / sizeof(uint32_t)];
-	struct nlmsghdr *request = put_request(reader, room, proto, family);
-	size_t length = ph_query_bytecode(reader->query, code, sizeof(code));
+	struct nlmsghdr *request = mnl_nlmsg_put_header(room);
 	char what[64];
-	int r;
 
-	snprintf(what, sizeof(what), "reading %s sockets", protocols[proto].name);
+	snprintf(what, sizeof(what), "reading %s sockets", protocols[reader->proto].name);
+	if (family == AF_UNSPEC)
+		put_both_families(request, reader->query);
+	else
+		put_family(request, reader->query, reader->proto, family);
 	if (length > 0)
 		mnl_attr_put(request, INET_DIAG_REQ_BYTECODE, length, code);
-	r = ph_reader_dump(reader, request, each_inet, what);
+	return ph_reader_dump(reader, request, each_inet, what);
+}
+
+static int dump_family(struct ph_socket_reader *reader, uint8_t family)
+{
+	uint32_t code[BYTECODE_BYTES / sizeof(uint32_t)];
+	size_t length = ph_query_bytecode(reader->query, code, sizeof(code));
+	int r = dump_request(reader, family, code, length);
+
 	/* A kernel that lacks one of the conditions: all is selected here then. */
-	if (r == -EINVAL && length > 0) {
-		request = put_request(reader, room, proto, family);
-		r = ph_reader_dump(reader, request, each_inet, what);
-	}
+	if (r == -EINVAL && length > 0)
+		r = dump_request(reader, family, code, 0);
 	return r;
 }
 
 /* A chain that was torn apart is read again, and what appears then is added. */
-static int read_family(struct ph_socket_reader *reader, uint8_t proto, uint8_t family)
+static int read_family(struct ph_socket_reader *reader, uint8_t family)
 {
 	int r = 0, changing = 0;
 
-	reader->proto = proto;
 	reader->torn = false;
 	for (int reading = 0; reading < TORN_READINGS; reading++) {
-		r = dump_family(reader, proto, family);
+		r = dump_family(reader, family);
 		if (r < 0)
 			return r;
 		changing = r;
@@ -297,14 +321,18 @@ static int read_family(struct ph_socket_reader *reader, uint8_t proto, uint8_t f
 
 int ph_read_inet(struct ph_socket_reader *reader, uint8_t proto)
 {
-	uint32_t families = reader->query->families;
+	uint32_t families = reader->query->families != 0 ? reader->query->families : 3;
 	int r4 = 0, r6 = 0;
 
-	if (families == 0 || families & 1)
-		r4 = read_family(reader, proto, AF_INET);
-	if (r4 >= 0 && (families == 0 || families & 2))
-		r6 = read_family(reader, proto, AF_INET6);
-	if (r4 < 0 || r6 < 0)
-		return r4 < 0 ? r4 : r6;
-	return r4 | r6;
+	reader->proto = proto;
+	if (proto == PH_TCP && families == 3) {
+		r4 = read_family(reader, AF_UNSPEC);
+		if (r4 >= 0 || !ph_reader_falls_back(r4))
+			return r4;
+	}
+	r4 = families & 1 ? read_family(reader, AF_INET) : 0;
+	if (r4 < 0)
+		return r4;
+	r6 = families & 2 ? read_family(reader, AF_INET6) : 0;
+	return r6 < 0 ? r6 : r4 | r6;
 }

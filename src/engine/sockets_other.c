@@ -156,12 +156,12 @@ static const struct teller xdp_teller = {
 
 /* The queues of these families are what their memory accounts for. */
 static int read_memory(struct ph_socket_reader *reader, struct ph_socket *row,
-                       const struct nlattr *attribute)
+                       const struct ph_attribute *attribute)
 {
 	uint32_t mem[SK_MEMINFO_WMEM_ALLOC + 1];
 
-	if (mnl_attr_get_payload_len(attribute) >= sizeof(mem)) {
-		memcpy(mem, mnl_attr_get_payload(attribute), sizeof(mem));
+	if (attribute->length >= sizeof(mem)) {
+		memcpy(mem, attribute->bytes, sizeof(mem));
 		row->recvq = mem[SK_MEMINFO_RMEM_ALLOC];
 		row->sendq = mem[SK_MEMINFO_WMEM_ALLOC];
 	}
@@ -169,11 +169,11 @@ static int read_memory(struct ph_socket_reader *reader, struct ph_socket *row,
 }
 
 static int read_attribute(struct ph_socket_reader *reader, const struct teller *teller,
-                          struct ph_socket *row, const struct nlattr *attribute)
+                          struct ph_socket *row, const struct ph_attribute *attribute)
 {
-	const void *bytes = mnl_attr_get_payload(attribute);
-	size_t length = mnl_attr_get_payload_len(attribute);
-	int type = mnl_attr_get_type(attribute);
+	const void *bytes = attribute->bytes;
+	size_t length = attribute->length;
+	int type = attribute->type;
 
 	if (type == teller->memory)
 		return read_memory(reader, row, attribute);
@@ -187,7 +187,8 @@ static int read_attribute(struct ph_socket_reader *reader, const struct teller *
 static int read_message(const struct nlmsghdr *message, struct ph_socket_reader *reader,
                         const struct teller *teller)
 {
-	const struct nlattr *attribute = NULL;
+	struct ph_attributes attributes;
+	struct ph_attribute attribute;
 	struct ph_socket *row;
 	int r;
 
@@ -202,8 +203,9 @@ static int read_message(const struct nlmsghdr *message, struct ph_socket_reader 
 	row->v6only = PH_UNKNOWN;
 	row->reuseport = PH_UNKNOWN;
 	teller->message(mnl_nlmsg_get_payload(message), row);
-	while ((r = ph_attribute_next(message, teller->header, &attribute)) > 0) {
-		r = read_attribute(reader, teller, row, attribute);
+	attributes = ph_attributes_of(message, teller->header);
+	while ((r = ph_attribute_next(&attributes, &attribute)) > 0) {
+		r = read_attribute(reader, teller, row, &attribute);
 		if (r < 0)
 			return r;
 	}
@@ -215,8 +217,20 @@ static int each_packet(const struct nlmsghdr *message, void *data)
 	return read_message(message, data, &packet_teller);
 }
 
+/* The socket that asks is none of the host's: it is gone when the answer is read. */
+static bool is_ours(const struct nlmsghdr *message, const struct ph_socket_reader *reader)
+{
+	const struct netlink_diag_msg *from = mnl_nlmsg_get_payload(message);
+	uint32_t port = ph_netlink_port(reader->netlink);
+
+	return mnl_nlmsg_get_payload_len(message) >= sizeof(*from) && port != 0 &&
+	       from->ndiag_protocol == NETLINK_SOCK_DIAG && from->ndiag_portid == port;
+}
+
 static int each_netlink(const struct nlmsghdr *message, void *data)
 {
+	if (is_ours(message, data))
+		return 0;
 	return read_message(message, data, &netlink_teller);
 }
 

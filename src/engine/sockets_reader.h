@@ -5,17 +5,32 @@
 #ifndef ENGINE_SOCKETS_READER_H
 #define ENGINE_SOCKETS_READER_H
 
+#include <errno.h>
 #include <linux/netlink.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "porthole/netlink.h"
 #include "porthole/sockets.h"
 
-/* The cookies that were taken, open addressing; 0 is an empty place. */
-struct ph_cookies {
-	uint64_t *places;
+/* The rows by what makes each one thing, open addressing: 1 + a row's index, 0 is an empty place.
+ */
+struct ph_known {
+	uint32_t *places;
 	size_t room; /* a power of two, or 0 */
 	size_t count;
+	unsigned shift; /* 64 - log2(room) */
+};
+
+/* One attribute of a message. */
+struct ph_attribute {
+	const void *bytes;
+	uint16_t length, type;
+};
+
+/* The attributes of a message that are still to come. */
+struct ph_attributes {
+	const char *at, *end;
 };
 
 struct ph_socket_reader {
@@ -26,7 +41,7 @@ struct ph_socket_reader {
 	struct ph_netlink *netlink; /* NULL: not opened, or refused */
 	int refused; /* why sock_diag was not opened: -errno; 0: it was, or was not tried */
 	int net; /* directory of /proc/net; -1: not opened yet */
-	struct ph_cookies cookies;
+	struct ph_known known;
 	size_t first; /* row at which this reading began */
 	size_t began, began_names, began_details; /* what the current dump adds starts here */
 	const struct nlmsghdr *last_message; /* of the current dump; NULL: none yet */
@@ -51,17 +66,42 @@ int ph_reader_name(struct ph_socket_reader *reader, struct ph_socket *row, const
                    size_t length);
 /* For `mem`: SK_MEMINFO_* as every family sends them. 0 or -ENOMEM. */
 int ph_reader_memory(struct ph_socket_reader *reader, struct ph_socket *row,
-                     const struct nlattr *attribute);
+                     const struct ph_attribute *attribute);
 /* Dumps with `each`, and forgets what an interrupted dump gave. As ph_netlink_dump(). */
 int ph_reader_dump(struct ph_socket_reader *reader, struct nlmsghdr *request, ph_netlink_fn *each,
                    const char *what);
 
-/*
- * The next attribute of a message whose own header is `header` bytes long; NULL at first.
- * 1: `*attribute` is one; 0: that was the last; -EBADMSG: cut short.
- */
-int ph_attribute_next(const struct nlmsghdr *message, size_t header,
-                      const struct nlattr **attribute);
+/* Whether this failure of one source sends us to another. */
+bool ph_reader_falls_back(int r);
+
+/* The attributes of a message whose own header is `header` bytes long. */
+static inline struct ph_attributes ph_attributes_of(const struct nlmsghdr *message, size_t header)
+{
+	const char *begin = (const char *)message + NLMSG_HDRLEN + NLMSG_ALIGN(header);
+	const char *end = (const char *)message + message->nlmsg_len;
+
+	return (struct ph_attributes){ .at = begin < end ? begin : end, .end = end };
+}
+
+/* 1: `*attribute` is the next one; 0: there is none; -EBADMSG: it is cut short. */
+static inline int ph_attribute_next(struct ph_attributes *attributes,
+                                    struct ph_attribute *attribute)
+{
+	size_t left = (size_t)(attributes->end - attributes->at), whole;
+	struct nlattr header;
+
+	if (left < sizeof(header))
+		return 0;
+	memcpy(&header, attributes->at, sizeof(header));
+	if (header.nla_len < sizeof(header) || header.nla_len > left)
+		return -EBADMSG;
+	attribute->type = header.nla_type & NLA_TYPE_MASK;
+	attribute->bytes = attributes->at + sizeof(header);
+	attribute->length = (uint16_t)(header.nla_len - sizeof(header));
+	whole = NLA_ALIGN(header.nla_len);
+	attributes->at = whole < left ? attributes->at + whole : attributes->end;
+	return 1;
+}
 
 /* sockets_filter.c: whether the query wants the row, its state included. */
 bool ph_query_wants(const struct ph_socket_query *query, const struct ph_socket *row);

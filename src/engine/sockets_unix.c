@@ -41,10 +41,10 @@ static int read_name(struct ph_socket_reader *reader, struct ph_socket *row, con
 }
 
 static int read_details(struct ph_socket_reader *reader, struct ph_socket *row,
-                        const struct nlattr *attribute)
+                        const struct ph_attribute *attribute)
 {
-	const void *bytes = mnl_attr_get_payload(attribute);
-	size_t length = mnl_attr_get_payload_len(attribute);
+	const void *bytes = attribute->bytes;
+	size_t length = attribute->length;
 	struct ph_socket_detail *detail;
 
 	if (!reader->query->details)
@@ -53,7 +53,7 @@ static int read_details(struct ph_socket_reader *reader, struct ph_socket *row,
 	if (detail == NULL)
 		return -ENOMEM;
 	detail->has_unix = 1;
-	if (mnl_attr_get_type(attribute) == UNIX_DIAG_VFS)
+	if (attribute->type == UNIX_DIAG_VFS)
 		return read_vfs(detail, bytes, length);
 	if (length >= sizeof(detail->unix_peer))
 		memcpy(&detail->unix_peer, bytes, sizeof(detail->unix_peer));
@@ -73,12 +73,12 @@ static int read_queues(struct ph_socket *row, const void *bytes, size_t length)
 }
 
 static int read_attribute(struct ph_socket_reader *reader, struct ph_socket *row,
-                          const struct nlattr *attribute)
+                          const struct ph_attribute *attribute)
 {
-	const void *bytes = mnl_attr_get_payload(attribute);
-	size_t length = mnl_attr_get_payload_len(attribute);
+	const void *bytes = attribute->bytes;
+	size_t length = attribute->length;
 
-	switch (mnl_attr_get_type(attribute)) {
+	switch (attribute->type) {
 	case UNIX_DIAG_NAME:
 		return read_name(reader, row, bytes, length);
 	case UNIX_DIAG_VFS:
@@ -131,7 +131,8 @@ static int each_unix(const struct nlmsghdr *message, void *data)
 {
 	struct ph_socket_reader *reader = data;
 	const struct unix_diag_msg *from = mnl_nlmsg_get_payload(message);
-	const struct nlattr *attribute = NULL;
+	struct ph_attributes attributes;
+	struct ph_attribute attribute;
 	struct ph_socket *row;
 	int r;
 
@@ -145,8 +146,9 @@ static int each_unix(const struct nlmsghdr *message, void *data)
 	r = read_message(from, row);
 	if (r < 0)
 		return r;
-	while ((r = ph_attribute_next(message, sizeof(*from), &attribute)) > 0) {
-		r = read_attribute(reader, row, attribute);
+	attributes = ph_attributes_of(message, sizeof(*from));
+	while ((r = ph_attribute_next(&attributes, &attribute)) > 0) {
+		r = read_attribute(reader, row, &attribute);
 		if (r < 0)
 			return r;
 	}

@@ -124,12 +124,6 @@ void interrupt_enter_prompt(void)
 	ph_cancel_reset(self.context);
 }
 
-void interrupt_leave_prompt(void)
-{
-	self.pressed_at_prompt = 0;
-	self.at_prompt = 0;
-}
-
 bool interrupt_pressed(void)
 {
 	return self.pressed_at_prompt != 0;
@@ -141,6 +135,12 @@ bool interrupt_take(void)
 
 	self.pressed_at_prompt = 0;
 	return pressed;
+}
+
+bool interrupt_leave_prompt(void)
+{
+	self.at_prompt = 0;
+	return interrupt_take();
 }
 
 bool interrupt_raised(void)

@@ -18,10 +18,12 @@ void interrupt_catch(lua_State *L, struct ph_context *context);
  * third press kills. */
 void interrupt_set_interactive(void);
 
-/* While the prompt waits a press only sets a flag, which interrupt_take() reads and clears. Leaving
- * Lua and entering the prompt forgets all presses and takes the hooks away. */
+/* While the prompt waits a press only sets a flag, which interrupt_take() reads and clears.
+ * Entering forgets all presses and takes the hooks away; leaving tells whether a press came that
+ * nobody took.
+ */
 void interrupt_enter_prompt(void);
-void interrupt_leave_prompt(void);
+bool interrupt_leave_prompt(void);
 bool interrupt_pressed(void);
 bool interrupt_take(void);
 

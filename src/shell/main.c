@@ -14,7 +14,7 @@
 
 static const char usage[] =
 	"usage: porthole                       the shell; a script where standard input is no "
-        "terminal\n"
+	"terminal\n"
 	"       porthole NAME [OPTION...]      runs a recipe; porthole help lists them\n"
 	"       porthole FILE.lua [ARG...]     runs a script; - reads it from standard input\n"
 	"       porthole help [NAME]           explains\n"
@@ -98,15 +98,17 @@ static int run(struct shell *shell)
 	int r = options_parse(&shell->options, shell->argc, shell->argv, &wrong);
 
 	if (r == -EINVAL) {
-		fprintf(stderr, "porthole: '%s': no such option, or its text is missing\n%s", wrong,
-		        usage);
+		fprintf(stderr,
+		        "porthole: '%s' is no option, or lacks its text; porthole --help lists "
+		        "them\n",
+		        wrong);
 		return STATUS_USAGE;
 	}
 	if (r < 0) {
 		fputs("porthole: not enough memory\n", stderr);
 		return STATUS_UNABLE;
 	}
-	if (getauxval(AT_SECURE) != 0)
+	if (getauxval(AT_SECURE) != 0 || getuid() != geteuid())
 		shell->options.no_environment = true;
 	if (shell->options.help)
 		fputs(usage, stdout);
@@ -123,7 +125,8 @@ int main(int argc, char **argv)
 	int status = flush_output(run(&shell));
 
 	options_free(&shell.options);
-	if (interrupt_raised() && status == STATUS_FAILED)
+	/* 130 is a recipe's that ended so. */
+	if (interrupt_raised() && (status == STATUS_FAILED || status == 130))
 		interrupt_die();
 	return status;
 }

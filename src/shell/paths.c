@@ -120,14 +120,15 @@ static bool search_path(lua_State *L, const char *name, const char *field)
 	return true;
 }
 
-/* core.trusted(file): pushes nothing when it may be loaded, otherwise a sentence for require. */
+/* core.trusted(file, own folder): pushes nothing when it may be loaded, otherwise a sentence for require. */
 static bool is_trusted(lua_State *L, const char *file)
 {
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
 	lua_getfield(L, -1, "porthole.core");
 	lua_getfield(L, -1, "trusted");
 	lua_pushstring(L, file);
-	lua_call(L, 1, 2);
+	lua_pushvalue(L, lua_upvalueindex(5));
+	lua_call(L, 2, 2);
 	if (lua_toboolean(L, -2)) {
 		lua_pop(L, 4);
 		return true;
@@ -138,7 +139,8 @@ static bool is_trusted(lua_State *L, const char *file)
 
 /*
  * A searcher of package.searchers that looks at the file before the original one loads it.
- * Upvalues: the original, package, the name of the path, whether the module's root is looked for.
+ * Upvalues: the original, package, the name of the path, whether the module's root is looked for,
+ * and the library's folder, which belongs to whom the program belongs to.
  * (name) -> loader, file | why not   [-1, +1|+2, e]
  */
 static int l_searcher(lua_State *L)
@@ -159,7 +161,7 @@ static int l_searcher(lua_State *L)
 }
 
 /* Searchers 2 to 4 load files: Lua modules, C modules, and C modules in their root's file. */
-static void guard_searchers(lua_State *L)
+static void guard_searchers(lua_State *L, const char *own)
 {
 	static const struct {
 		const char *path;
@@ -172,7 +174,8 @@ static void guard_searchers(lua_State *L)
 		lua_pushvalue(L, -3);
 		lua_pushstring(L, kinds[i].path);
 		lua_pushboolean(L, kinds[i].root);
-		lua_pushcclosure(L, l_searcher, 4);
+		lua_pushstring(L, own);
+		lua_pushcclosure(L, l_searcher, 5);
 		lua_rawseti(L, -2, i + 2);
 	}
 	lua_pop(L, 1);
@@ -185,6 +188,6 @@ void paths_set(struct shell *shell)
 	lua_getglobal(L, "package");
 	set_path(L, "path", shell->directory, path_wanted(shell, "LUA_PATH_5_4", "LUA_PATH"));
 	set_path(L, "cpath", NULL, path_wanted(shell, "LUA_CPATH_5_4", "LUA_CPATH"));
-	guard_searchers(L);
+	guard_searchers(L, shell->directory);
 	lua_pop(L, 1);
 }

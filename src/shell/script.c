@@ -40,6 +40,12 @@ void traceback_push(lua_State *L)
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
 }
 
+void traceback_forget(lua_State *L)
+{
+	lua_pushnil(L);
+	lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+}
+
 /* (value) -> text   [-1, +1, e] */
 static int l_text(lua_State *L)
 {
@@ -219,18 +225,23 @@ static bool run_file(struct shell *shell)
 	return check(shell, call_kept(shell->L, count, 0), true);
 }
 
-/* (name, ...) -> status. The library finds, checks and runs the recipe. */
+/* (name, word...) -> status. The library finds, checks and runs the recipe. */
 static int l_recipe(lua_State *L)
 {
-	int count = lua_gettop(L);
+	int count = lua_gettop(L) - 1;
+	bool help = strcmp(lua_tostring(L, 1), "help") == 0;
 
+	lua_createtable(L, count, 0);
+	lua_insert(L, 2);
+	for (int i = count; i > 0; i--)
+		lua_rawseti(L, 2, i);
 	lua_getglobal(L, "require");
-	lua_pushliteral(L, "porthole.shell");
+	lua_pushstring(L, help ? "porthole.usage" : "porthole.recipe");
 	lua_call(L, 1, 1);
 	lua_getfield(L, -1, "main");
 	lua_insert(L, 1);
-	lua_pop(L, 1);
-	lua_call(L, count, 1);
+	lua_settop(L, 3);
+	lua_call(L, 2, 1);
 	return 1;
 }
 

@@ -48,8 +48,9 @@ void paths_set(struct shell *shell);
 void report_error(struct shell *shell, bool traceback);
 /* lua_pcall with the traceback kept. */
 int call_kept(lua_State *L, int arguments, int results);
-/* Pushes the last traceback, or nil. Raises only for memory. */
+/* Pushes the last traceback, or nil. */
 void traceback_push(lua_State *L);
+void traceback_forget(lua_State *L);
 /* The error on top of the stack as text, in its place. Runs __tostring protected; raises only for
  * memory. */
 const char *error_text(lua_State *L);
@@ -59,6 +60,8 @@ bool script_run(struct shell *shell);
 
 /* repl.c: reads, runs and prints until the end of input. Raises only for memory, at its start. */
 void repl_run(struct shell *shell);
+/* Pushes a function of the module porthole.shell. */
+void module_push(lua_State *L, const char *function);
 
 /* coroutine.c: coroutine.resume, wrap and close that know which coroutine runs. Raises. */
 void coroutine_open(lua_State *L);

@@ -6,7 +6,7 @@ local core = require "porthole.core"
 
 local M = {}
 
-local quote = core.text.json or core.json.encode
+local quote = core.text.json
 local MAX_DEPTH = 64
 
 --- The keys of the records in a list, in order: each is there in every record, null where it is unknown.

@@ -98,9 +98,7 @@ local function fitted(cell, cell_width, width, dots)
     if cell_width <= width then
         return cell, cell_width
     end
-    local mark = text.width(dots) < width and dots or ""
-    local cut = text.cut(cell, width - text.width(mark)) .. mark
-    return cut, text.width(cut)
+    return text.cut(cell, width, text.width(dots) < width and dots or "")
 end
 
 --- The columns of a view that a table shows unless it is told which.
