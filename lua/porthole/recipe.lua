@@ -211,14 +211,25 @@ local function new_context(id, format)
     return setmetatable(context, { __index = require "porthole" })
 end
 
---- Rows, or a report: rows and how to show them.
+local function is_rows(value)
+    return type(value) == "userdata" and core.names(value) ~= nil
+end
+
+--- Rows, or a report (rows and how to show them), or text.
+-- @treturn ?table the report; or nil and what is wrong with it
 local function as_report(result)
-    if type(result) == "table" and (result.rows ~= nil or result.text ~= nil) then
-        return result
-    elseif type(result) == "string" then
+    if type(result) == "string" then
         return { text = result }
+    elseif is_rows(result) then
+        return { rows = result }
+    elseif type(result) ~= "table" then
+        return nil, "run() must return rows, a report or text, not a " .. type(result)
+    elseif result.rows ~= nil and not is_rows(result.rows) then
+        return nil, "the report's rows are none, but a " .. type(result.rows)
+    elseif result.rows == nil and type(result.text) ~= "string" then
+        return nil, "run() returned a table that is no report: it has neither rows nor text"
     end
-    return { rows = result }
+    return result
 end
 
 --- Runs a recipe.
@@ -228,14 +239,19 @@ local function run(recipe, context, args)
     if not ok then
         if type(result) == "table" and result.usage then
             return nil, result.usage, WRONG_USAGE
-        elseif tostring(result):find("interrupted", 1, true) then
+        elseif tostring(result):find("interrupted$") then
             return nil, nil, INTERRUPTED
         end
         return nil, tostring(result), FAILED
+    elseif result == nil and third == "ECANCELED" then
+        return nil, nil, INTERRUPTED
     elseif result == nil then
         return nil, second and tostring(second) or "no result", FAILED, third
     end
-    local report = as_report(result)
+    local report, problem = as_report(result)
+    if not report then
+        return nil, problem, FAILED
+    end
     report.status = report.status or math.tointeger(second) or SUCCESS
     return report
 end
@@ -362,13 +378,14 @@ local function execute(recipe, args)
         end
         return status
     end
-    local text
-    text, problem = rendered(report, recipe.id, context)
-    if not text then
-        return refuse(recipe.id, problem)
+    local ok, text, unfit = pcall(rendered, report, recipe.id, context)
+    if not ok then
+        context.note(tostring(text))
+        return FAILED
+    elseif not text then
+        return refuse(recipe.id, unfit)
     end
     note_partial(report, context)
-    local ok
     ok, problem = deliver(text, args.output)
     if not ok then
         context.note(problem)

@@ -11,6 +11,10 @@ return { id = "good", summary = "a good one", description = "Says what it is giv
         if args.word == "usage" then ctx.usage("not that word")
         elseif args.word == "world" then return nil, "the world says no", "EACCES"
         elseif args.word == "bug" then error("a bug\27[31m")
+        elseif args.word == "list" then return { { a = 1 } }
+        elseif args.word == "number" then return 7
+        elseif args.word == "columns" then
+            return { rows = core.rows({ name = "t", columns = columns }, {}), columns = { "none" } }
         elseif args.word == "text" then return { text = "only text\n" }
         elseif args.word == "report" then
             return { rows = core.rows({ name = "t", columns = columns }, { { a = "1" } }), summary = "1 row" }
@@ -100,6 +104,13 @@ describe("recipes", function()
         assert.matches("a bug", err)
         support.assert_harmless(err, "\n")
         assert.equal(1, select(2, err:gsub("\n", "")))
+        for word, problem in pairs {
+            list = "neither rows nor text", number = "not a number", columns = "unknown column 'none'",
+        } do
+            status, err = failing("good", word)
+            assert.equal(3, status)
+            assert.matches(problem, err)
+        end
         status, err = failing("good", "--wrod=x")
         assert.equal(2, status)
         assert.matches("unknown option '%-%-wrod'", err)
