@@ -128,5 +128,6 @@ int luaopen_porthole_core(lua_State *L)
 	open_json(L);
 	open_text(L);
 	open_paths(L);
+	open_sleep(L);
 	return 1;
 }
