@@ -10,6 +10,7 @@ local M = {}
 --- Facts that the C part reads. Those of them that this build has are set.
 for _, name in ipairs {
     "sockets", "interfaces", "routes", "rules", "neighbors", "groups", "counters", "services", "json",
+    "sleep",
 } do
     M[name] = core[name]
 end

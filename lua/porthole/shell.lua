@@ -258,9 +258,15 @@ end
 
 local leaving = { exit = true, quit = true, bye = true, logout = true }
 
---- The names that may stand alone.
+--- The names that a wrong one may have meant; not the results, `_1` and so on.
 local function global_names()
-    return nearest.keys(_G)
+    local names = {}
+    for _, name in ipairs(nearest.keys(_G)) do
+        if name:sub(1, 1) ~= "_" then
+            names[#names + 1] = name
+        end
+    end
+    return names
 end
 
 --- What was meant by a name that is nil, or nil.
@@ -268,7 +274,8 @@ local function name_hint(name)
     if leaving[name] then
         return "Ctrl-D leaves, or os.exit()"
     end
-    local meant = nearest.find(name, global_names())
+    -- One letter is one change away from every other.
+    local meant = #name > 1 and nearest.find(name, global_names())
     if meant then
         return ("did you mean '%s'?"):format(meant)
     end

@@ -129,5 +129,6 @@ int luaopen_porthole_core(lua_State *L)
 	open_text(L);
 	open_units(L);
 	open_paths(L);
+	open_sleep(L);
 	return 1;
 }

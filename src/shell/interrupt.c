@@ -115,13 +115,19 @@ void interrupt_set_interactive(void)
 	install();
 }
 
-void interrupt_enter_prompt(void)
+void interrupt_settle(void)
 {
-	self.at_prompt = 1;
-	self.presses = self.pending = self.raised = 0;
+	self.presses = self.pending = 0;
 	self.running = self.main;
 	lua_sethook(self.main, NULL, 0, 0);
 	ph_cancel_reset(self.context);
+}
+
+void interrupt_enter_prompt(void)
+{
+	self.at_prompt = 1;
+	self.raised = 0;
+	interrupt_settle();
 }
 
 bool interrupt_pressed(void)

@@ -18,6 +18,9 @@ void interrupt_catch(lua_State *L, struct ph_context *context);
  * third press kills. */
 void interrupt_set_interactive(void);
 
+/* Forgets all presses and takes the hooks away: what was interrupted has ended, and is reported. */
+void interrupt_settle(void);
+
 /* While the prompt waits a press only sets a flag, which interrupt_take() reads and clears.
  * Entering forgets all presses and takes the hooks away; leaving tells whether a press came that
  * nobody took.

@@ -120,7 +120,7 @@ static bool search_path(lua_State *L, const char *name, const char *field)
 	return true;
 }
 
-/* core.trusted(file, own folder): pushes nothing when it may be loaded, otherwise a sentence for require. */
+/* core.trusted(file, own folder). False: a sentence for require is pushed. */
 static bool is_trusted(lua_State *L, const char *file)
 {
 	luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);

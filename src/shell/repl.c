@@ -89,8 +89,7 @@ static void explain(struct shell *shell)
 	lua_State *L = shell->L;
 
 	/* What was interrupted may not be let loose on the explanation. */
-	interrupt_enter_prompt();
-	interrupt_leave_prompt();
+	interrupt_settle();
 	fflush(stdout);
 	lua_pushvalue(L, -1);
 	lua_pushcfunction(L, l_explain);

@@ -131,6 +131,7 @@ static bool check(struct shell *shell, int status, bool traceback)
 	if (status == LUA_OK)
 		return true;
 	shell->status = STATUS_FAILED;
+	interrupt_settle();
 	/* An interruption is no fault of the script's. */
 	report_error(shell, traceback && !interrupt_raised());
 	return false;
