@@ -20,7 +20,6 @@ enum ph_unit_act {
 	PH_UNIT_RELOAD,
 	PH_UNIT_ENABLE,
 	PH_UNIT_DISABLE,
-	PH_UNIT_KILL, /* SIGTERM to every process left in the unit's control group */
 	PH_UNIT_ACT_COUNT
 };
 
@@ -44,6 +43,7 @@ struct ph_unit {
 	char *enabled; /* UnitFileState: "enabled", "disabled", "static", "generated", ... */
 	char *result; /* "success", "timeout", "exit-code", "signal", ... */
 	char *restart; /* Restart=: "no", "always", "on-failure", ... */
+	char *kill_mode; /* KillMode=: "control-group", "process", "mixed", "none" */
 	char *fragment, *source; /* paths of the unit file, and of the init script behind it */
 	char *control_group;
 	/* What starts it, what goes when it stops, what holds it up: full unit names. */
@@ -117,6 +117,8 @@ struct ph_unit_backend {
 	int (*list)(struct ph_units *units, struct ph_unit_list *list, struct ph_error *error);
 	int (*read)(struct ph_units *units, const char *name, struct ph_unit *unit,
 	            struct ph_error *error);
+	int (*owner)(struct ph_units *units, pid_t pid, char id[PH_UNIT_NAME_BYTES],
+	             struct ph_error *error);
 	int (*pids)(struct ph_units *units, const char *id, struct ph_strings *pids,
 	            struct ph_error *error);
 	int (*log)(struct ph_units *units, const char *id, size_t most, struct ph_log *log,
@@ -162,6 +164,16 @@ int ph_units_list(struct ph_units *units, struct ph_unit_list *list, struct ph_e
 int ph_units_read(struct ph_units *units, const char *name, struct ph_unit *unit,
                   struct ph_error *error);
 
+/*
+ * The unit that is in charge of a process, as far as its manager knows: `id` is "" when none is.
+ * systemd: also of a main process that left its unit's control group. sysv: the script whose pid
+ * file below /run names the process or an ancestor of the same program; else the one script that
+ * names its program, or has its name, unless that script is in charge of another process. 0 or
+ * -errno with `error` filled.
+ */
+int ph_units_owner(struct ph_units *units, pid_t pid, char id[PH_UNIT_NAME_BYTES],
+                   struct ph_error *error);
+
 /* The processes of a unit, as decimal numbers. */
 int ph_units_pids(struct ph_units *units, const char *id, struct ph_strings *pids,
                   struct ph_error *error);
@@ -185,14 +197,6 @@ int ph_units_act(struct ph_units *units, enum ph_unit_act act, const char *id, u
 
 /* "start", "stop", ...; NULL beyond the last. */
 const char *ph_unit_act_name(unsigned act);
-
-/*
- * The init script that is in charge of a process (sysv): by the pid files below /run that name it,
- * or an ancestor of the same program; by the one script that names its program, or that has its
- * name, unless that script is in charge of another process. `name` is "" when none is. 0 or -errno.
- */
-int ph_sysv_find(struct ph_context *context, pid_t pid, char name[PH_UNIT_NAME_BYTES],
-                 struct ph_error *error);
 
 /*
  * Writes one line to the system's journal, or to syslog where there is none: `message`, and which

@@ -128,6 +128,7 @@ int luaopen_porthole_core(lua_State *L)
 	open_json(L);
 	open_text(L);
 	open_units(L);
+	open_state(L);
 	open_paths(L);
 	open_sleep(L);
 	return 1;

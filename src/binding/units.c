@@ -109,6 +109,7 @@ static void push_unit(lua_State *L, const struct ph_unit *unit)
 	set_text(L, "enabled", unit->enabled);
 	set_text(L, "result", unit->result);
 	set_text(L, "restart", unit->restart);
+	set_text(L, "kill_mode", unit->kill_mode);
 	set_text(L, "fragment", unit->fragment);
 	set_text(L, "source", unit->source);
 	set_text(L, "control_group", unit->control_group);
@@ -163,6 +164,23 @@ static int l_read(lua_State *L)
 	if (ph_units_read(manager->units, name, &manager->unit, &error) < 0)
 		return push_failure(L, &error);
 	push_unit(L, &manager->unit);
+	return 1;
+}
+
+/* manager:owner(pid) -> id of the unit in charge | nil [, message, code] */
+static int l_owner(lua_State *L)
+{
+	struct manager *manager = check_manager(L);
+	lua_Integer pid = luaL_checkinteger(L, 2);
+	char id[PH_UNIT_NAME_BYTES];
+	struct ph_error error;
+
+	if (ph_units_owner(manager->units, (pid_t)pid, id, &error) < 0)
+		return push_failure(L, &error);
+	if (id[0] == '\0')
+		lua_pushnil(L);
+	else
+		lua_pushstring(L, id);
 	return 1;
 }
 
@@ -230,7 +248,7 @@ static void push_outcome(lua_State *L, const struct ph_unit_outcome *outcome)
 static int l_act(lua_State *L)
 {
 	static const char *const verbs[] = { "start",  "stop",    "restart", "reload",
-		                             "enable", "disable", "kill",    NULL };
+		                             "enable", "disable", NULL };
 	struct manager *manager = check_manager(L);
 	int act = luaL_checkoption(L, 2, NULL, verbs);
 	const char *name = check_name(L, 3);
@@ -313,6 +331,7 @@ static void read_fake(lua_State *L, struct ph_unit *unit)
 	field_text(L, "sub", &unit->sub);
 	field_text(L, "enabled", &unit->enabled);
 	field_text(L, "restart", &unit->restart);
+	field_text(L, "kill_mode", &unit->kill_mode);
 	field_strings(L, "names", &unit->names);
 	field_strings(L, "triggered_by", &unit->triggered_by);
 	field_strings(L, "triggers", &unit->triggers);
@@ -398,22 +417,6 @@ static int l_name(lua_State *L)
 	if (ph_unit_name(backend, name, length, full, &error) < 0)
 		return push_failure(L, &error);
 	lua_pushstring(L, full);
-	return 1;
-}
-
-/* units.script(pid) -> name of the init script in charge | nil [, message, code] */
-static int l_script(lua_State *L)
-{
-	lua_Integer pid = luaL_checkinteger(L, 1);
-	char name[PH_UNIT_NAME_BYTES];
-	struct ph_error error;
-
-	if (ph_sysv_find(check_context(L), (pid_t)pid, name, &error) < 0)
-		return push_failure(L, &error);
-	if (name[0] == '\0')
-		lua_pushnil(L);
-	else
-		lua_pushstring(L, name);
 	return 1;
 }
 
@@ -566,14 +569,16 @@ static void new_metatable(lua_State *L, const char *name, const luaL_Reg *method
 void open_units(lua_State *L)
 {
 	static const luaL_Reg methods[] = {
-		{ "list", l_list },       { "read", l_read }, { "pids", l_pids },
-		{ "log", l_log },         { "act", l_act },   { "close", l_close },
-		{ "backend", l_backend }, { NULL, NULL },
+		{ "owner", l_owner }, { "list", l_list },       { "read", l_read },
+		{ "pids", l_pids },   { "log", l_log },         { "act", l_act },
+		{ "close", l_close }, { "backend", l_backend }, { NULL, NULL },
 	};
 	static const luaL_Reg none[] = { { NULL, NULL } };
 	static const luaL_Reg units[] = {
-		{ "open", l_open },     { "name", l_name }, { "script", l_script },
-		{ "record", l_record }, { NULL, NULL },
+		{ "open", l_open },
+		{ "name", l_name },
+		{ "record", l_record },
+		{ NULL, NULL },
 	};
 	static const luaL_Reg process[] = {
 		{ "read", l_process_read },

@@ -15,7 +15,6 @@
 static const char *const act_names[PH_UNIT_ACT_COUNT] = {
 	[PH_UNIT_START] = "start",   [PH_UNIT_STOP] = "stop",     [PH_UNIT_RESTART] = "restart",
 	[PH_UNIT_RELOAD] = "reload", [PH_UNIT_ENABLE] = "enable", [PH_UNIT_DISABLE] = "disable",
-	[PH_UNIT_KILL] = "kill",
 };
 
 static const char *const suffixes[] = { "service", "socket", "timer", "path",  "scope",
@@ -51,9 +50,9 @@ void ph_strings_free(struct ph_strings *strings)
 
 void ph_unit_free(struct ph_unit *unit)
 {
-	char *texts[] = { unit->id,       unit->description, unit->load,         unit->active,
-		          unit->sub,      unit->enabled,     unit->result,       unit->restart,
-		          unit->fragment, unit->source,      unit->control_group };
+	char *texts[] = { unit->id,        unit->description, unit->load,   unit->active,
+		          unit->sub,       unit->enabled,     unit->result, unit->restart,
+		          unit->kill_mode, unit->fragment,    unit->source, unit->control_group };
 	struct ph_strings *lists[] = { &unit->triggered_by,
 		                       &unit->triggers,
 		                       &unit->required_by,
@@ -266,6 +265,13 @@ int ph_units_read(struct ph_units *units, const char *name, struct ph_unit *unit
 	if (r < 0)
 		return r;
 	return units->backend->read(units, full, unit, error);
+}
+
+int ph_units_owner(struct ph_units *units, pid_t pid, char id[PH_UNIT_NAME_BYTES],
+                   struct ph_error *error)
+{
+	id[0] = '\0';
+	return units->backend->owner(units, pid, id, error);
 }
 
 int ph_units_pids(struct ph_units *units, const char *id, struct ph_strings *pids,

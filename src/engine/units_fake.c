@@ -79,6 +79,7 @@ static int copy_unit(struct ph_unit *to, const struct ph_unit *from)
 	TEXT(enabled);
 	TEXT(result);
 	TEXT(restart);
+	TEXT(kill_mode);
 	TEXT(fragment);
 	TEXT(source);
 	TEXT(control_group);
@@ -122,6 +123,18 @@ static int fake_read(struct ph_units *units, const char *name, struct ph_unit *u
 		return ph_fail(error, -ENOENT, "there is no unit %s", name);
 	if (copy_unit(unit, found) < 0)
 		return ph_fail(error, -ENOMEM, "reading a unit: out of memory");
+	return 0;
+}
+
+static int fake_owner(struct ph_units *units, pid_t pid, char id[PH_UNIT_NAME_BYTES],
+                      struct ph_error *error)
+{
+	const struct ph_unit_list *list = units->options.fake;
+
+	(void)error;
+	for (size_t i = 0; i < list->count; i++)
+		if (pid > 0 && list->items[i].main_pid == (uint32_t)pid)
+			snprintf(id, PH_UNIT_NAME_BYTES, "%s", list->items[i].id);
 	return 0;
 }
 
@@ -184,8 +197,6 @@ static int fake_do(struct ph_unit *unit, enum ph_unit_act act)
 		return replace(&unit->enabled, "enabled");
 	case PH_UNIT_DISABLE:
 		return replace(&unit->enabled, "disabled");
-	case PH_UNIT_KILL:
-		return 0;
 	default:
 		return set_state(unit, states[act].active, states[act].sub);
 	}
@@ -223,6 +234,7 @@ const struct ph_unit_backend ph_units_fake = {
 	.close = fake_close,
 	.list = fake_list,
 	.read = fake_read,
+	.owner = fake_owner,
 	.pids = fake_pids,
 	.log = fake_log,
 	.act = fake_act,

@@ -31,6 +31,7 @@ static const struct property {
 	PROPERTY("UnitFileState", TEXT, enabled),
 	PROPERTY("Result", TEXT, result),
 	PROPERTY("Restart", TEXT, restart),
+	PROPERTY("KillMode", TEXT, kill_mode),
 	PROPERTY("FragmentPath", TEXT, fragment),
 	PROPERTY("SourcePath", TEXT, source),
 	PROPERTY("ControlGroup", TEXT, control_group),

@@ -6,7 +6,6 @@
 #include "units_bus.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +178,38 @@ static int systemd_read(struct ph_units *units, const char *name, struct ph_unit
 		return ph_fail(error, -ENOENT, "there is no unit %s", name);
 	r = correct_enabled(units, unit);
 	return r < 0 ? ph_fail(error, r, "reading a unit: out of memory") : 0;
+}
+
+/* The second opinion, for processes whose control group names no service. */
+static int systemd_owner(struct ph_units *units, pid_t pid, char id[PH_UNIT_NAME_BYTES],
+                         struct ph_error *error)
+{
+	struct bus *bus = units->data;
+	struct ph_unit unit = { 0 };
+	sd_bus_message *call, *reply;
+	const char *object;
+	int r = bus_new_call(bus, "GetUnitByPID", &call, error);
+
+	if (r < 0)
+		return r;
+	r = bus->library.sd_bus_message_append(call, "u", (uint32_t)pid);
+	if (r < 0) {
+		bus->library.sd_bus_message_unref(call);
+		return ph_fail(error, r, "asking systemd: %s", strerror(-r));
+	}
+	r = bus_call(bus, call, NULL, 0, &reply, error);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = bus->library.sd_bus_message_read(reply, "o", &object);
+	if (r >= 0)
+		r = get_all(bus, NULL, object, &unit, error);
+	else
+		broken_answer(r, error);
+	if (r == 0 && unit.id != NULL && strlen(unit.id) < PH_UNIT_NAME_BYTES)
+		strcpy(id, unit.id);
+	bus->library.sd_bus_message_unref(reply);
+	ph_unit_free(&unit);
+	return r < 0 ? r : 0;
 }
 
 static int systemd_pids(struct ph_units *units, const char *id, struct ph_strings *pids,
@@ -410,29 +441,6 @@ static int act_on_files(struct ph_units *units, bool enable, const char *id,
 	return 0;
 }
 
-static int kill_left(struct ph_units *units, const char *id, struct ph_unit_outcome *outcome,
-                     struct ph_error *error)
-{
-	struct bus *bus = units->data;
-	sd_bus_message *call, *reply;
-	int r = bus_new_call(bus, "KillUnit", &call, error);
-
-	if (r < 0)
-		return r;
-	r = bus->library.sd_bus_message_append(call, "ssi", id, "all", SIGTERM);
-	if (r < 0) {
-		bus->library.sd_bus_message_unref(call);
-		return ph_fail(error, r, "asking systemd: %s", strerror(-r));
-	}
-	r = bus_call(bus, call, id, 0, &reply, error);
-	if (r < 0)
-		return r;
-	bus->library.sd_bus_message_unref(reply);
-	note(outcome->job, sizeof(outcome->job), "done");
-	read_outcome(units, id, outcome);
-	return 0;
-}
-
 static int systemd_act(struct ph_units *units, enum ph_unit_act act, const char *id,
                        uint64_t limit_us, struct ph_unit_outcome *outcome, struct ph_error *error)
 {
@@ -448,9 +456,7 @@ static int systemd_act(struct ph_units *units, enum ph_unit_act act, const char 
 	uint64_t began = bus_now_us();
 	int r;
 
-	if (act == PH_UNIT_KILL)
-		r = kill_left(units, id, outcome, error);
-	else if (jobs[act].method == NULL)
+	if (jobs[act].method == NULL)
 		r = act_on_files(units, act == PH_UNIT_ENABLE, id, outcome, error);
 	else
 		r = act_by_job(units, jobs[act].method, jobs[act].mode, id, limit_us, outcome,
@@ -465,6 +471,7 @@ const struct ph_unit_backend ph_units_systemd = {
 	.close = systemd_close,
 	.list = systemd_list,
 	.read = systemd_read,
+	.owner = systemd_owner,
 	.pids = systemd_pids,
 	.log = systemd_log,
 	.act = systemd_act,

@@ -340,135 +340,6 @@ static int sysv_read(struct ph_units *units, const char *name, struct ph_unit *u
 	return r < 0 ? ph_fail(error, r, "reading the init script %s: %s", name, strerror(-r)) : 0;
 }
 
-static int sysv_pids(struct ph_units *units, const char *id, struct ph_strings *pids,
-                     struct ph_error *error)
-{
-	char owner[PH_UNIT_NAME_BYTES], number[16];
-	struct ph_unit unit = { 0 };
-	size_t count = 0;
-	pid_t *all = NULL;
-	int r = look_at(units->context, id, &unit);
-
-	if (r == 0)
-		r = ph_process_list(units->context, &all, &count, NULL);
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		bool mine = unit.main_pid != 0 &&
-		            is_ancestor(units->context, (pid_t)unit.main_pid, all[i]);
-
-		if (!mine && unit.main_pid == 0)
-			mine = ph_sysv_find(units->context, all[i], owner, NULL) == 0 &&
-			       strcmp(owner, id) == 0;
-		snprintf(number, sizeof(number), "%d", (int)all[i]);
-		if (mine)
-			r = ph_strings_add(pids, number);
-	}
-	free(all);
-	ph_unit_free(&unit);
-	return r < 0 ? ph_fail(error, r, "finding the processes of %s: %s", id, strerror(-r)) : 0;
-}
-
-static int sysv_log(struct ph_units *units, const char *id, size_t most, struct ph_log *log,
-                    struct ph_error *error)
-{
-	(void)units;
-	(void)most;
-	(void)log;
-	return ph_fail(
-		error, -EOPNOTSUPP,
-		"%s: an init script keeps no log of its own; see /var/log/syslog and /var/log/%s",
-		id, id);
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
-/* What the exit status of an act means (LSB), where it is a refusal. */
-static int refusal(const char *id, int status, struct ph_error *error)
-{
-	if (status == 4)
-		return ph_fail(error, -EACCES, "%s: not allowed; run porthole with sudo", id);
-	if (status == 5 || status == 6)
-		return ph_fail(error, -ENOENT, "%s: the program is not %s", id,
-		               status == 5 ? "installed" : "configured");
-	if (status == 2 || status == 3)
-		return ph_fail(error, -EOPNOTSUPP, "%s: its script cannot do that (status %d)", id,
-		               status);
-	return 0;
-}
-
-static int run_act(struct ph_units *units, const char *const *arguments, const char *id,
-                   uint64_t limit_us, struct ph_unit_outcome *outcome, struct ph_error *error)
-{
-	uint64_t began = now_us();
-	int status;
-	int r = run_program(units->context, arguments, limit_us, &status, &outcome->output, error);
-
-	outcome->took_us = now_us() - began;
-	outcome->exit_status = status;
-	if (r == -ETIMEDOUT)
-		snprintf(outcome->job, sizeof(outcome->job), "timeout");
-	else if (r == -ECANCELED)
-		snprintf(outcome->job, sizeof(outcome->job), "interrupted");
-	if (r == -ETIMEDOUT)
-		return 0;
-	if (r < 0)
-		return r;
-	snprintf(outcome->job, sizeof(outcome->job), status == 0 ? "done" : "failed");
-	if (geteuid() != 0 && status != 0)
-		return ph_fail(error, -EACCES, "%s: not allowed; run porthole with sudo", id);
-	return refusal(id, status, error);
-}
-
-static void read_outcome(struct ph_units *units, const char *id, struct ph_unit_outcome *outcome)
-{
-	struct ph_context unhurried = *units->context;
-	struct ph_units own = *units;
-	struct ph_unit unit = { 0 };
-
-	unhurried.cancelled = 0;
-	unhurried.cancel_fd = -1;
-	own.context = &unhurried;
-	if (sysv_read(&own, id, &unit, NULL) == 0) {
-		snprintf(outcome->active, sizeof(outcome->active), "%s", unit.active);
-		snprintf(outcome->sub, sizeof(outcome->sub), "%s", unit.sub);
-	}
-	ph_unit_free(&unit);
-}
-
-static int kill_left(struct ph_units *units, const char *id, struct ph_unit_outcome *outcome,
-                     struct ph_error *error)
-{
-	(void)units;
-	(void)outcome;
-	return ph_fail(error, -EOPNOTSUPP,
-	               "%s: an init script has no processes that are known to be its own", id);
-}
-
-static int sysv_act(struct ph_units *units, enum ph_unit_act act, const char *id, uint64_t limit_us,
-                    struct ph_unit_outcome *outcome, struct ph_error *error)
-{
-	char path[512];
-	const char *const script[] = { path, ph_unit_act_name(act), NULL };
-	const char *const links[] = { "/usr/sbin/update-rc.d", id,
-		                      act == PH_UNIT_ENABLE ? "enable" : "disable", NULL };
-	bool at_boot = act == PH_UNIT_ENABLE || act == PH_UNIT_DISABLE;
-	int r;
-
-	if (!is_script(units->context, id))
-		return ph_fail(error, -ENOENT, "there is no init script %s", id);
-	if (act == PH_UNIT_KILL)
-		return kill_left(units, id, outcome, error);
-	script_path(units->context, id, path, sizeof(path));
-	r = run_act(units, at_boot ? links : script, id, limit_us, outcome, error);
-	read_outcome(units, id, outcome);
-	return r;
-}
-
 struct finding {
 	pid_t pid;
 	char *name;
@@ -566,14 +437,14 @@ static void find_by_program(struct ph_context *context, const char *exe, struct 
 		finding->name[0] = '\0';
 }
 
-int ph_sysv_find(struct ph_context *context, pid_t pid, char name[PH_UNIT_NAME_BYTES],
-                 struct ph_error *error)
+static int sysv_owner(struct ph_units *units, pid_t pid, char name[PH_UNIT_NAME_BYTES],
+                      struct ph_error *error)
 {
+	struct ph_context *context = units->context;
 	struct finding finding = { .pid = pid, .name = name };
 	struct ph_process_facts facts;
 	int r;
 
-	name[0] = '\0';
 	r = ph_process_read(context, pid, &facts, error);
 	if (r < 0)
 		goto out;
@@ -589,12 +460,133 @@ out:
 	return r;
 }
 
+static int sysv_pids(struct ph_units *units, const char *id, struct ph_strings *pids,
+                     struct ph_error *error)
+{
+	char owner[PH_UNIT_NAME_BYTES], number[16];
+	struct ph_unit unit = { 0 };
+	size_t count = 0;
+	pid_t *all = NULL;
+	int r = look_at(units->context, id, &unit);
+
+	if (r == 0)
+		r = ph_process_list(units->context, &all, &count, NULL);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		bool mine = unit.main_pid != 0 &&
+		            is_ancestor(units->context, (pid_t)unit.main_pid, all[i]);
+
+		if (!mine && unit.main_pid == 0) {
+			owner[0] = '\0';
+			mine = sysv_owner(units, all[i], owner, NULL) == 0 &&
+			       strcmp(owner, id) == 0;
+		}
+		snprintf(number, sizeof(number), "%d", (int)all[i]);
+		if (mine)
+			r = ph_strings_add(pids, number);
+	}
+	free(all);
+	ph_unit_free(&unit);
+	return r < 0 ? ph_fail(error, r, "finding the processes of %s: %s", id, strerror(-r)) : 0;
+}
+
+static int sysv_log(struct ph_units *units, const char *id, size_t most, struct ph_log *log,
+                    struct ph_error *error)
+{
+	(void)units;
+	(void)most;
+	(void)log;
+	return ph_fail(
+		error, -EOPNOTSUPP,
+		"%s: an init script keeps no log of its own; see /var/log/syslog and /var/log/%s",
+		id, id);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+}
+
+/* What the exit status of an act means (LSB), where it is a refusal. */
+static int refusal(const char *id, int status, struct ph_error *error)
+{
+	if (status == 4)
+		return ph_fail(error, -EACCES, "%s: not allowed; run porthole with sudo", id);
+	if (status == 5 || status == 6)
+		return ph_fail(error, -ENOENT, "%s: the program is not %s", id,
+		               status == 5 ? "installed" : "configured");
+	if (status == 2 || status == 3)
+		return ph_fail(error, -EOPNOTSUPP, "%s: its script cannot do that (status %d)", id,
+		               status);
+	return 0;
+}
+
+static int run_act(struct ph_units *units, const char *const *arguments, const char *id,
+                   uint64_t limit_us, struct ph_unit_outcome *outcome, struct ph_error *error)
+{
+	uint64_t began = now_us();
+	int status;
+	int r = run_program(units->context, arguments, limit_us, &status, &outcome->output, error);
+
+	outcome->took_us = now_us() - began;
+	outcome->exit_status = status;
+	if (r == -ETIMEDOUT)
+		snprintf(outcome->job, sizeof(outcome->job), "timeout");
+	else if (r == -ECANCELED)
+		snprintf(outcome->job, sizeof(outcome->job), "interrupted");
+	if (r == -ETIMEDOUT)
+		return 0;
+	if (r < 0)
+		return r;
+	snprintf(outcome->job, sizeof(outcome->job), status == 0 ? "done" : "failed");
+	if (geteuid() != 0 && status != 0)
+		return ph_fail(error, -EACCES, "%s: not allowed; run porthole with sudo", id);
+	return refusal(id, status, error);
+}
+
+static void read_outcome(struct ph_units *units, const char *id, struct ph_unit_outcome *outcome)
+{
+	struct ph_context unhurried = *units->context;
+	struct ph_units own = *units;
+	struct ph_unit unit = { 0 };
+
+	unhurried.cancelled = 0;
+	unhurried.cancel_fd = -1;
+	own.context = &unhurried;
+	if (sysv_read(&own, id, &unit, NULL) == 0) {
+		snprintf(outcome->active, sizeof(outcome->active), "%s", unit.active);
+		snprintf(outcome->sub, sizeof(outcome->sub), "%s", unit.sub);
+	}
+	ph_unit_free(&unit);
+}
+
+static int sysv_act(struct ph_units *units, enum ph_unit_act act, const char *id, uint64_t limit_us,
+                    struct ph_unit_outcome *outcome, struct ph_error *error)
+{
+	char path[512];
+	const char *const script[] = { path, ph_unit_act_name(act), NULL };
+	const char *const links[] = { "/usr/sbin/update-rc.d", id,
+		                      act == PH_UNIT_ENABLE ? "enable" : "disable", NULL };
+	bool at_boot = act == PH_UNIT_ENABLE || act == PH_UNIT_DISABLE;
+	int r;
+
+	if (!is_script(units->context, id))
+		return ph_fail(error, -ENOENT, "there is no init script %s", id);
+	script_path(units->context, id, path, sizeof(path));
+	r = run_act(units, at_boot ? links : script, id, limit_us, outcome, error);
+	read_outcome(units, id, outcome);
+	return r;
+}
+
 const struct ph_unit_backend ph_units_sysv = {
 	.name = "sysv",
 	.open = sysv_open,
 	.close = sysv_close,
 	.list = sysv_list,
 	.read = sysv_read,
+	.owner = sysv_owner,
 	.pids = sysv_pids,
 	.log = sysv_log,
 	.act = sysv_act,
