@@ -9,7 +9,8 @@
 -- Without root's rights the processes of others are hidden; what is missing is said on standard error.
 
 local function held_by_root(row)
-    for _, process in ipairs(row.processes) do
+    -- Nil where no process can be seen.
+    for _, process in ipairs(row.processes or {}) do
         if process.user == "root" then
             return true
         end

@@ -31,8 +31,6 @@ struct ph_route {
 	 * eighths and quarters of a ms; rto_min_ms. */
 	uint32_t mtu, advmss, window, rtt, rttvar, hoplimit, initcwnd, initrwnd, rto_min_ms;
 	uint32_t lock; /* 1 << RTAX_*: metrics that path discovery must not change */
-	uint32_t references, used; /* RTA_CACHEINFO */
-	int32_t error; /* errno that senders get, negative; 0: none */
 	uint32_t expires_s; /* seconds that are left; UINT32_MAX: for ever */
 	uint8_t family; /* AF_INET, AF_INET6 */
 	uint8_t type; /* RTN_*: 1 unicast, 2 local, 6 blackhole, 7 unreachable, ... */
@@ -72,13 +70,19 @@ struct ph_rule {
 	uint32_t uid_first, uid_last; /* only if has_uids */
 	uint64_t tunnel; /* tunnel id, host byte order; 0: any */
 	uint16_t sport_first, sport_last, dport_first, dport_last; /* 0: any */
+	uint16_t sport_mask, dport_mask; /* the bits that count; 0: all */
+	uint32_t flowlabel, flowlabel_mask; /* IPv6, host byte order; mask 0: any */
 	uint8_t family; /* AF_INET, AF_INET6 */
 	uint8_t action; /* FR_ACT_*: 1 to table, 2 goto, 6 blackhole, 7 unreachable, 8 prohibit */
 	uint8_t protocol; /* RTPROT_* of who made it; 0: unknown */
 	uint8_t ip_proto; /* IPPROTO_*; 0: any */
 	uint8_t tos;
+	uint8_t dscp, dscp_mask; /* mask 0: any */
 	uint8_t prefix, source_prefix; /* bits; 0: any */
 	bool has_uids, l3mdev;
+	/* It has more to it than is known here, and a reason says so: its other facts may mislead.
+	 */
+	bool more;
 	uint8_t destination[16], source[16];
 	char iif[16], oif[16]; /* bytes; empty: any */
 };

@@ -22,7 +22,7 @@ M.type = {
         column("addresses", "list", 5, "what it listens on: a list of address, iface (bound to it) and v6only"),
         column("ipv4", "boolean", 0, "whether it takes IPv4"),
         column("ipv6", "boolean", 0, "whether it takes IPv6"),
-        column("processes", "list", 8, "every process that holds it: a list of pid, name, exe, cmdline, user and fd"),
+        column("processes", "list", 8, "who holds it: a list of pid, name, exe, cmdline, user and fd"),
         column("unit", "name", 6, "the systemd unit that holds it"),
         column("container", "name", 0, "the container that holds it"),
         column("netns", "name", 0, "the network namespace that it is in"),
@@ -32,26 +32,42 @@ M.type = {
     },
 }
 
+--- The protocols that have ports to open, in the order in which they are listed.
+local places = { tcp = 1, udp = 2, udplite = 3, sctp = 4, dccp = 5 }
+
+--- Each address of an endpoint has these keys, in every format.
+local address_meta = { __fields = { "address", "iface", "v6only" } }
+
 --- A listener of stream protocols; a datagram socket that is bound to a port and takes from anybody.
-local function is_open(socket)
-    if socket.proto == "udp" or socket.proto == "udplite" then
-        return socket.state == "unconn" and (socket.lport or 0) ~= 0 and (socket.rport or 0) == 0
+local function is_open(row, proto)
+    if proto == "udp" or proto == "udplite" then
+        return row.state == "unconn" and (row.lport or 0) ~= 0 and (row.rport or 0) == 0
     end
-    return socket.state == "listen"
+    return row.state == "listen" and (places[proto] or proto == "mptcp")
 end
 
---- What tells one address of an endpoint from another.
-local function entry_key(socket)
-    return ("%s|%s|%s"):format(socket.laddr or "", socket.iface or "", tostring(socket.v6only))
-end
-
---- The part of a socket that endpoints are made from; plain, so that each field is asked for once.
-local function taken(row)
-    return {
-        proto = row.proto, state = row.state, lport = row.lport, rport = row.rport,
-        laddr = row.laddr, iface = row.iface, v6only = row.v6only, netns = row.netns, inode = row.inode,
-        uid = row.uid, unit = row.unit, container = row.container, processes = row.processes or {},
-    }
+--- Adds what endpoints are made from: plain tables, so that each field of a socket is asked for once.
+-- @treturn boolean whether a TCP listener has no holder to be seen
+local function add_open(open, rows)
+    local ownerless = false
+    for i = 1, #rows do
+        local row = rows[i]
+        local proto = row.proto
+        if is_open(row, proto) then
+            local address, iface, v6only = row.laddr or "", row.iface, row.v6only
+            local processes = row.processes
+            if processes and #processes == 0 then
+                processes = nil
+            end
+            ownerless = ownerless or (not processes and proto == "tcp")
+            open[#open + 1] = {
+                row = row, proto = proto, port = row.lport, netns = row.netns or "", processes = processes,
+                address = address, iface = iface, v6only = v6only,
+                key = address .. "|" .. (iface or "") .. "|" .. tostring(v6only), -- one address of an endpoint
+            }
+        end
+    end
+    return ownerless
 end
 
 --- An MPTCP listener is a TCP one. The kernel shows its subflow as a TCP listener too, with the same inode or with
@@ -59,34 +75,37 @@ end
 local function without_subflows(sockets)
     local mptcp, kept = {}, {}
     local function place(socket)
-        return ("%s|%s|%s"):format(socket.netns or "", tostring(socket.lport), entry_key(socket))
+        return table.concat({ socket.netns, socket.port, socket.key }, "|")
     end
     for _, socket in ipairs(sockets) do
         if socket.proto == "mptcp" then
-            socket.proto = "tcp"
-            mptcp[socket] = true
             mptcp[place(socket)] = socket
         end
     end
     for _, socket in ipairs(sockets) do
-        local main = socket.proto == "tcp" and not mptcp[socket] and mptcp[place(socket)]
-        local inode = socket.inode or 0
-        if not main or (inode ~= 0 and inode ~= main.inode) then
+        local main = socket.proto == "tcp" and mptcp[place(socket)]
+        local inode = main and socket.row.inode or 0
+        if not main or (inode ~= 0 and inode ~= main.row.inode) then
             kept[#kept + 1] = socket
         end
+    end
+    for _, socket in ipairs(kept) do
+        socket.proto = socket.proto == "mptcp" and "tcp" or socket.proto
     end
     return kept
 end
 
 --- Processes of a socket into a set by pid; a socket whose holders cannot be seen counts by its user.
 local function add_holders(holders, socket)
-    for _, process in ipairs(socket.processes) do
-        if process.pid and not holders[process.pid] then
-            holders[process.pid] = process
-        end
+    if not socket.processes then
+        holders["uid " .. tostring(socket.row.uid)] = false
+        return
     end
-    if #socket.processes == 0 then
-        holders["uid " .. tostring(socket.uid)] = false
+    for _, process in ipairs(socket.processes) do
+        local pid = process.pid
+        if pid and not holders[pid] then
+            holders[pid] = process
+        end
     end
 end
 
@@ -99,50 +118,7 @@ local function holders_key(holders)
     return table.concat(keys, ",")
 end
 
---- A table that makes its members with `new` when they are first asked for, and remembers their order.
-local function member(list, key, new)
-    local found = list[key]
-    if not found then
-        found = new()
-        list[key] = found
-        list[#list + 1] = found
-    end
-    return found
-end
-
---- Sockets by namespace, protocol and port, and within it by address.
-local function by_address(sockets)
-    local ports = {}
-    for _, socket in ipairs(sockets) do
-        local key = ("%s|%s|%d"):format(socket.netns or "", socket.proto, socket.lport)
-        local port = member(ports, key, function()
-            return { proto = socket.proto, port = socket.lport, netns = socket.netns, entries = {} }
-        end)
-        local entry = member(port.entries, entry_key(socket), function()
-            return {
-                address = { address = socket.laddr, iface = socket.iface, v6only = socket.v6only },
-                holders = {}, sockets = {},
-            }
-        end)
-        add_holders(entry.holders, socket)
-        table.insert(entry.sockets, socket)
-    end
-    return ports
-end
-
---- Addresses of a port that the same processes hold, together.
-local function by_holders(port)
-    local groups = {}
-    for _, entry in ipairs(port.entries) do
-        local group = member(groups, holders_key(entry.holders), function()
-            return { addresses = {}, holders = entry.holders, sockets = {} }
-        end)
-        table.insert(group.addresses, entry.address)
-        table.move(entry.sockets, 1, #entry.sockets, #group.sockets + 1, group.sockets)
-    end
-    return groups
-end
-
+--- By pid; nil where none can be seen.
 local function process_list(holders)
     local list = {}
     for _, process in pairs(holders) do
@@ -153,20 +129,73 @@ local function process_list(holders)
     table.sort(list, function(a, b)
         return a.pid < b.pid
     end)
-    return list
+    return #list > 0 and list or nil
+end
+
+local function address_before(a, b)
+    local a6, b6 = a.address:find(":", 1, true) ~= nil, b.address:find(":", 1, true) ~= nil
+    if a6 ~= b6 then
+        return b6
+    elseif a.address ~= b.address then
+        return a.address < b.address
+    elseif a.iface ~= b.iface then
+        return (a.iface or "") < (b.iface or "")
+    end
+    return tostring(a.v6only) < tostring(b.v6only)
+end
+
+--- The addresses of a port, each with all who hold it; by address.
+local function by_address(port)
+    local entries, known = {}, {}
+    for _, socket in ipairs(port) do
+        local entry = known[socket.key]
+        if not entry then
+            entry = {
+                address = socket.address, iface = socket.iface, v6only = socket.v6only, key = socket.key,
+                holders = {}, sockets = {},
+            }
+            known[socket.key] = entry
+            entries[#entries + 1] = entry
+        end
+        add_holders(entry.holders, socket)
+        table.insert(entry.sockets, socket)
+    end
+    table.sort(entries, address_before)
+    return entries
+end
+
+--- Addresses of a port that the same processes hold, together: lists of addresses with their `processes` and `sockets`.
+local function by_holders(port)
+    if #port == 1 then
+        return { { port[1], processes = port[1].processes, sockets = port } }
+    end
+    local groups, known = {}, {}
+    for _, entry in ipairs(by_address(port)) do
+        local key = holders_key(entry.holders)
+        local group = known[key]
+        if not group then
+            group = { processes = process_list(entry.holders), sockets = {} }
+            known[key] = group
+            groups[#groups + 1] = group
+        end
+        group[#group + 1] = entry
+        table.move(entry.sockets, 1, #entry.sockets, #group.sockets + 1, group.sockets)
+    end
+    return groups
 end
 
 --- The unit (container) of a group: under socket activation PID 1 holds the socket as well, and says nothing.
-local function placed(processes, sockets, key)
+local function placed(group, key)
     local fallback
-    for _, list in ipairs { processes, sockets } do
-        for _, item in ipairs(list) do
-            local value = item[key]
-            if value and value ~= "init.scope" then
-                return value
-            end
-            fallback = fallback or value
+    if not group.processes then
+        return group.sockets[1].row[key]
+    end
+    for _, process in ipairs(group.processes) do
+        local value = process[key]
+        if value and value ~= "init.scope" then
+            return value
         end
+        fallback = fallback or value
     end
     return fallback
 end
@@ -181,18 +210,29 @@ local function any(a, b)
     return false
 end
 
+--- What is known of one address, which many ports share.
+local function verdict(entry, own, known)
+    local found = known[entry.key]
+    if not found then
+        local ipv4, ipv6 = reach.families(entry)
+        local far, why, unknown = reach.of(entry, own)
+        found = { ipv4 = ipv4, ipv6 = ipv6, far = far, why = why, unknown = unknown }
+        known[entry.key] = found
+    end
+    return found
+end
+
 --- Families, reach and the reason of all addresses together; the widest decides.
-local function judge(addresses, own)
+local function judge(entries, own, known)
     local ipv4, ipv6, widest, why, unknown = false, false, nil, nil, nil
-    for _, address in ipairs(addresses) do
-        local takes4, takes6 = reach.families(address)
-        ipv4, ipv6 = any(ipv4, takes4), any(ipv6, takes6)
-        local far, sentence, not_known = reach.of(address, own)
-        unknown = unknown or not_known and sentence
-        if far and (not widest or reach.order[far] > reach.order[widest]) then
-            widest, why = far, sentence
+    for _, entry in ipairs(entries) do
+        local one = verdict(entry, own, known)
+        ipv4, ipv6 = any(ipv4, one.ipv4), any(ipv6, one.ipv6)
+        unknown = unknown or one.unknown and one.why
+        if one.far and (not widest or reach.order[one.far] > reach.order[widest]) then
+            widest, why = one.far, one.why
         elseif not widest then
-            why = why or sentence
+            why = why or one.why
         end
     end
     if unknown and widest ~= "internet" then
@@ -201,69 +241,145 @@ local function judge(addresses, own)
     return ipv4, ipv6, widest, why
 end
 
---- The registry's name; UDP-Lite has its own port numbers by UDP's names (RFC 3828).
-local function service_name(port, proto)
-    local service = core.services.lookup(port, proto)
+--- The registry's name. A registry that cannot be read is a reason for incomplete rows.
+local function service_name(port, proto, reasons)
+    local service, problem = core.services.lookup(port, proto)
+    if problem then
+        reasons[1] = "names of services are unknown: " .. problem
+    end
     return service and service.name
 end
 
-local function address_before(a, b)
-    local a6, b6 = a.address:find(":", 1, true) ~= nil, b.address:find(":", 1, true) ~= nil
-    if a6 ~= b6 then
-        return b6
-    elseif a.address ~= b.address then
-        return a.address < b.address
+local function endpoint(group, own, known, reasons)
+    local first, addresses = group.sockets[1], {}
+    local ipv4, ipv6, far, why = judge(group, own, known)
+    for i, entry in ipairs(group) do
+        addresses[i] = setmetatable({
+            address = entry.address, iface = entry.iface, v6only = entry.v6only,
+        }, address_meta)
     end
-    return (a.iface or "") < (b.iface or "")
-end
-
-local function endpoint(port, group, own)
-    table.sort(group.addresses, address_before)
-    local processes = process_list(group.holders)
-    local ipv4, ipv6, far, why = judge(group.addresses, own)
     return {
-        proto = port.proto, port = port.port, service = service_name(port.port, port.proto),
-        addresses = group.addresses, ipv4 = ipv4, ipv6 = ipv6, processes = processes,
-        unit = placed(processes, group.sockets, "unit"),
-        container = placed(processes, group.sockets, "container"),
-        netns = port.netns, reach = far, why = why, exposure = {},
+        proto = first.proto, port = first.port, service = service_name(first.port, first.proto, reasons),
+        addresses = addresses, ipv4 = ipv4, ipv6 = ipv6, processes = group.processes,
+        unit = placed(group, "unit"), container = placed(group, "container"),
+        netns = first.netns ~= "" and first.netns or nil, reach = far, why = why, exposure = {},
     }
 end
 
-local protocols = { tcp = 1, udp = 2, udplite = 3, sctp = 4, dccp = 5 }
-
-local function before(a, b)
-    if a.netns ~= b.netns then
-        return (a.netns or "") < (b.netns or "")
-    elseif a.proto ~= b.proto then
-        return (protocols[a.proto] or 9) < (protocols[b.proto] or 9)
-    elseif a.port ~= b.port then
-        return a.port < b.port
-    elseif address_before(a.addresses[1], b.addresses[1]) or address_before(b.addresses[1], a.addresses[1]) then
-        return address_before(a.addresses[1], b.addresses[1])
+--- Sockets by network namespace, protocol and port, in this order. Whole numbers are sorted: a comparing function would
+-- cost more than all else here.
+local function by_port(sockets)
+    local namespaces, names, ports = {}, {}, {}
+    for _, socket in ipairs(sockets) do
+        local namespace = namespaces[socket.netns]
+        if not namespace then
+            namespace = { order = {} }
+            namespaces[socket.netns] = namespace
+            names[#names + 1] = socket.netns
+        end
+        local key = places[socket.proto] << 16 | socket.port
+        local port = namespace[key]
+        if not port then
+            port = {}
+            namespace[key] = port
+            table.insert(namespace.order, key)
+        end
+        port[#port + 1] = socket
     end
-    return (a.processes[1] and a.processes[1].pid or 0) < (b.processes[1] and b.processes[1].pid or 0)
+    table.sort(names)
+    for _, name in ipairs(names) do
+        local namespace = namespaces[name]
+        table.sort(namespace.order)
+        for _, key in ipairs(namespace.order) do
+            ports[#ports + 1] = namespace[key]
+        end
+    end
+    return ports
+end
+
+local function grouped(open, addresses)
+    local own, known, list, reasons = reach.own(addresses), {}, {}, {}
+    for _, port in ipairs(by_port(open)) do
+        for _, group in ipairs(by_holders(port)) do
+            list[#list + 1] = endpoint(group, own, known, reasons)
+        end
+    end
+    return list, reasons
 end
 
 --- Groups sockets into endpoints. Pure: nothing is asked of the host but the registry of services.
 -- @tparam {table,...} sockets rows of sockets, or tables with their fields
 -- @tparam {table,...} addresses the host's own: `iface family address broadcast`
+-- @tparam[opt] {table,...} mptcp those of MPTCP
 -- @treturn {table,...} endpoints, by namespace, protocol, port and address
-function M.group(sockets, addresses)
-    local open, own, list = {}, reach.own(addresses), {}
-    for i = 1, #sockets do
-        local socket = sockets[i]
-        if is_open(socket) then
-            open[#open + 1] = taken(socket)
+function M.group(sockets, addresses, mptcp)
+    local open = {}
+    add_open(open, sockets)
+    if mptcp then
+        add_open(open, mptcp)
+        open = without_subflows(open)
+    end
+    return (grouped(open, addresses))
+end
+
+--- Protocols as /proc/net/protocols names them; a kernel without one has no sockets of it, which needs no word.
+local optional_protocols = { udplite = "UDP-Lite", sctp = "SCTP", dccp = "DCCP" }
+
+local function protocols()
+    local file <close> = io.open("/proc/net/protocols", "r")
+    local text, list = file and "\n" .. file:read("a"), { "tcp", "udp" }
+    for proto, name in pairs(optional_protocols) do
+        if not text or text:find("\n" .. name .. " ", 1, true) then
+            list[#list + 1] = proto
         end
     end
-    for _, port in ipairs(by_address(without_subflows(open))) do
-        for _, group in ipairs(by_holders(port)) do
-            list[#list + 1] = endpoint(port, group, own)
-        end
-    end
-    table.sort(list, before)
     return list
+end
+
+--- Sockets that are open. MPTCP costs more than all other protocols together, and is asked for only where it can tell
+-- something new: a listener of it is also seen as one of TCP, which has its owner unless the kernel keeps the inode.
+-- @treturn ?{table,...} or nil, message, code
+local function read_open(netns)
+    local sockets, message, code = core.sockets {
+        proto = protocols(), state = { "listen", "unconn" }, netns = netns,
+    }
+    if not sockets then
+        return nil, message, code
+    end
+    local open = {}
+    if add_open(open, sockets) then
+        local mptcp = core.sockets { proto = "mptcp", state = "listen", netns = netns }
+        if mptcp and #mptcp > 0 then
+            add_open(open, mptcp)
+            open = without_subflows(open)
+        end
+    end
+    return open, sockets.partial
+end
+
+--- The open services of this host as a list of plain tables, which costs less than rows to look at.
+-- @param[opt] netns as `sockets` takes it
+-- @treturn ?{table,...} or nil, message, code
+-- @treturn {string,...} why it is not complete
+function M.list(netns)
+    local open, partial, code = read_open(netns)
+    if not open then
+        return nil, partial, code
+    end
+    local addresses, problem = core.addresses()
+    local list, reasons = grouped(open, addresses)
+    if not addresses then
+        reasons[#reasons + 1] = "this host's own addresses are unknown: " .. tostring(problem)
+    end
+    return list, table.move(reasons, 1, #reasons, #partial + 1, partial)
+end
+
+--- Rows of such a list.
+-- @tparam {table,...} list
+-- @tparam {string,...} partial
+-- @return rows
+function M.rows(list, partial)
+    return core.rows(M.type, list, partial)
 end
 
 --- The open services of this host: one row for each.
@@ -273,22 +389,17 @@ function M.endpoints(filter)
     if filter ~= nil and type(filter) ~= "table" then
         error("endpoints: argument 1 (filter) must be a table, not " .. type(filter), 2)
     end
-    local rest, query = {}, {
-        proto = { "tcp", "mptcp", "udp", "udplite", "sctp", "dccp" }, state = { "listen", "unconn" },
-    }
+    local rest = {}
     for key, value in pairs(filter or {}) do
-        if key == "netns" then
-            query.netns = value
-        else
-            rest[key] = value
-        end
+        rest[key] = value
     end
-    local sockets, message, code = core.sockets(query)
-    if not sockets then
-        return nil, message, code
+    local netns = rest.netns
+    rest.netns = nil
+    local list, partial, code = M.list(netns)
+    if not list then
+        return nil, partial, code
     end
-    local list = M.group(sockets, core.addresses() or {})
-    local rows = core.rows(M.type, list, sockets.partial)
+    local rows = M.rows(list, partial)
     return next(rest) and rows:where(rest) or rows
 end
 

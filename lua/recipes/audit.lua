@@ -4,8 +4,12 @@ local address_text = require("porthole.format.table").address_text
 
 --- "nginx", "nginx (4)", "systemd, sshd"; "?" where none can be seen.
 local function programs(row)
+    local processes = row.processes or {}
+    if #processes < 2 then
+        return processes[1] and processes[1].name or "?"
+    end
     local count, names = {}, {}
-    for _, process in ipairs(row.processes) do
+    for _, process in ipairs(processes) do
         local name = process.name or "?"
         if not count[name] then
             names[#names + 1] = name
@@ -17,7 +21,7 @@ local function programs(row)
             names[i] = ("%s (%d)"):format(name, count[name])
         end
     end
-    return #names > 0 and table.concat(names, ", ") or "?"
+    return table.concat(names, ", ")
 end
 
 --- Says of a wildcard IPv6 socket what no address says: whether it takes IPv4.
@@ -39,7 +43,7 @@ local colours = { internet = "31", lan = "33", host = "32" }
 
 local columns = {
     { heading = "PORT", weight = 10, type = "name", value = function(row)
-        return ("%d/%s"):format(row.port, row.proto)
+        return row.port .. "/" .. row.proto
     end },
     { heading = "SERVICE", name = "service", weight = 7 },
     { heading = "PROGRAM", weight = 9, value = programs },
@@ -55,18 +59,17 @@ local columns = {
 local names = { internet = "internet", lan = "lan", link = "this link only", host = "this host only" }
 
 --- How many ports go how far; a port of several endpoints goes as far as the widest of them.
-local function counted(rows)
+local function counted(list)
     local ports, far, hidden = 0, {}, 0
     local widest = {}
-    for i = 1, #rows do
-        local row = rows[i]
-        local key = ("%s/%s/%d"):format(row.netns or "", row.proto, row.port)
+    for _, row in ipairs(list) do
+        local key = (row.netns or "") .. "/" .. row.proto .. "/" .. row.port
         local before = widest[key]
         ports = before and ports or ports + 1
         if not before or (reach.order[row.reach] or 0) > (reach.order[before] or 0) then
             widest[key] = row.reach or "?"
         end
-        hidden = #row.processes == 0 and hidden + 1 or hidden
+        hidden = row.processes and hidden or hidden + 1
     end
     for _, kind in pairs(widest) do
         far[kind] = (far[kind] or 0) + 1
@@ -85,13 +88,13 @@ local function hidden_text(hidden)
     if hidden == 0 then
         return ""
     elseif is_root() then
-        return ("; %d without a process to be seen: the kernel's own, or another PID namespace's"):format(hidden)
+        return ("; %d without a process that can be seen from here"):format(hidden)
     end
     return ("; the owner of %d is hidden: run with sudo to see it"):format(hidden)
 end
 
-local function summary(rows)
-    local ports, far, hidden = counted(rows)
+local function summary(list)
+    local ports, far, hidden = counted(list)
     local parts = {}
     for _, kind in ipairs { "internet", "lan", "link", "host" } do
         if far[kind] then
@@ -99,7 +102,7 @@ local function summary(rows)
         end
     end
     if far["?"] then
-        parts[#parts + 1] = ("%d not known"):format(far["?"])
+        parts[#parts + 1] = ("%d of unknown reach"):format(far["?"])
     end
     return ("%d port%s open%s%s%s"):format(ports, ports == 1 and "" or "s", #parts > 0 and ": " or "",
         table.concat(parts, ", "), hidden_text(hidden))
@@ -118,10 +121,13 @@ Without root the programs of other users are hidden; their ports are listed.]],
     categories = { "safe" },
     args = {},
     run = function(ctx)
-        local rows, message, code = endpoints.endpoints()
-        if not rows then
-            return nil, message, code
+        local list, partial, code = endpoints.list()
+        if not list then
+            return nil, partial, code
         end
-        return { rows = rows, columns = columns, summary = ctx.format == "table" and summary(rows) or nil }
+        return {
+            rows = endpoints.rows(list, partial), items = list, columns = columns,
+            summary = ctx.format == "table" and summary(list) or nil,
+        }
     end,
 }

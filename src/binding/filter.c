@@ -49,8 +49,9 @@ static void mistake(const struct place *place, const char *takes)
 	const char *text;
 
 	text = luaL_tolstring(L, -1, NULL);
-	luaL_argerror(L, place->argument, lua_pushfstring(L, "filter '%s' takes %s, not '%s'",
-							  place->key, takes, text));
+	luaL_argerror(
+		L, place->argument,
+		lua_pushfstring(L, "filter '%s' takes %s, not '%s'", place->key, takes, text));
 }
 
 /* Reads a decimal integer from text[0..length), with its sign. */
@@ -86,9 +87,8 @@ static bool parse_range(const char *text, size_t length, int64_t *low, int64_t *
 
 static const char *takes_integers(const struct place *place)
 {
-	return place->column->type == COLUMN_PORT ?
-		       "a port from 0 to 65535 or a range (\"1-1024\")" :
-		       "an integer or a range (\"1-1024\")";
+	return place->column->type == COLUMN_PORT ? "a port from 0 to 65535 or a range (\"1-1024\")"
+	                                          : "an integer or a range (\"1-1024\")";
 }
 
 static void add_range(struct filter *filter, const struct place *place, int64_t low, int64_t high)
@@ -120,6 +120,7 @@ static void add_integers(struct filter *filter, const struct place *place)
 	lua_State *L = place->L;
 	const char *text;
 	int64_t low, high;
+	size_t whole;
 	int exact;
 
 	if (lua_type(L, -1) != LUA_TSTRING) {
@@ -129,7 +130,9 @@ static void add_integers(struct filter *filter, const struct place *place)
 		add_range(filter, place, low, low);
 		return;
 	}
-	text = lua_tostring(L, -1);
+	text = lua_tolstring(L, -1, &whole);
+	if (strlen(text) != whole)
+		mistake(place, takes_integers(place));
 	for (size_t length;; text += length + 1) {
 		length = strcspn(text, ",");
 		if (!parse_range(text, length, &low, &high))
@@ -173,7 +176,7 @@ static void check_values(const struct place *place, const char *text)
 	nearest = nearest_name(text, values);
 	if (nearest != NULL) {
 		lua_pushfstring(L, "filter '%s' cannot be '%s'; did you mean '%s'?", place->key,
-				text, nearest);
+		                text, nearest);
 	} else {
 		luaL_Buffer buffer;
 
@@ -228,7 +231,8 @@ static bool parse_prefix(const char *text, size_t length, struct filter_value *v
 	if (!parse_address(text, address, &cell))
 		return false;
 	most = cell.as.address.family == AF_INET ? 32 : 128;
-	if (slash != NULL && (slash[1] == '-' || !parse_integer(slash + 1, length - address - 1, &bits)))
+	if (slash != NULL &&
+	    (slash[1] == '-' || !parse_integer(slash + 1, length - address - 1, &bits)))
 		return false;
 	if (slash == NULL)
 		bits = most;
@@ -281,8 +285,8 @@ static void add_value(struct filter *filter, const struct place *place, int anch
 	case COLUMN_TABLE:
 	case COLUMN_TYPE_COUNT:
 		luaL_argerror(place->L, place->argument,
-			      lua_pushfstring(place->L, "'%s' is a %s, which no filter takes",
-					      place->key, column_type_name(place->column->type)));
+		              lua_pushfstring(place->L, "'%s' is a %s, which no filter takes",
+		                              place->key, column_type_name(place->column->type)));
 	}
 }
 
@@ -320,14 +324,15 @@ static void unknown_filter(lua_State *L, int argument, const struct row_type *ty
 
 /* The column that the key at -2 names; NULL: the caller's own key. Raises for anything else. */
 static const struct column *check_key(lua_State *L, int argument, const struct row_type *type,
-				      bool (*skip)(const char *name))
+                                      bool (*skip)(const char *name))
 {
 	const struct column *column;
 	const char *key;
 
 	if (lua_type(L, -2) != LUA_TSTRING)
-		luaL_argerror(L, argument, lua_pushfstring(L, "filters have names, not %s",
-							   luaL_typename(L, -2)));
+		luaL_argerror(
+			L, argument,
+			lua_pushfstring(L, "filters have names, not %s", luaL_typename(L, -2)));
 	key = lua_tostring(L, -2);
 	if (skip != NULL && skip(key))
 		return NULL;
@@ -339,7 +344,7 @@ static const struct column *check_key(lua_State *L, int argument, const struct r
 
 /* Counts what the table at `index` will need. */
 static void measure(lua_State *L, int index, const struct row_type *type,
-		    bool (*skip)(const char *name), size_t *conditions, size_t *values)
+                    bool (*skip)(const char *name), size_t *conditions, size_t *values)
 {
 	*conditions = *values = 0;
 	for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
@@ -370,8 +375,8 @@ static void check_list(const struct place *place)
 	lua_pushnil(L);
 	if (lua_next(L, -2) != 0)
 		luaL_argerror(L, place->argument,
-			      lua_pushfstring(L, "filter '%s' is a value or a list of values",
-					      place->key));
+		              lua_pushfstring(L, "filter '%s' is a value or a list of values",
+		                              place->key));
 }
 
 /* Compiles the key at -2 and its value on top of the stack. */
@@ -399,7 +404,7 @@ static void add_condition(struct filter *filter, const struct place *place, int 
 }
 
 struct filter *filter_push(lua_State *L, int index, const struct row_type *type,
-			   bool (*skip)(const char *name))
+                           bool (*skip)(const char *name))
 {
 	struct place place = { .L = L, .argument = index };
 	size_t conditions, values, size;
@@ -410,7 +415,8 @@ struct filter *filter_push(lua_State *L, int index, const struct row_type *type,
 	measure(L, index, type, skip, &conditions, &values);
 	size = sizeof(*filter) + values * sizeof(struct filter_value);
 	filter = lua_newuserdatauv(L, size + conditions * sizeof(struct condition), 1);
-	*filter = (struct filter){ .type = type, .condition_room = conditions, .value_room = values };
+	*filter =
+		(struct filter){ .type = type, .condition_room = conditions, .value_room = values };
 	filter->conditions = (struct condition *)(filter->values + values);
 	lua_newtable(L);
 	lua_pushvalue(L, -1);
@@ -432,7 +438,7 @@ unsigned filter_parts(const struct filter *filter)
 }
 
 const struct filter_value *filter_values(const struct filter *filter, const char *column,
-					 size_t *count)
+                                         size_t *count)
 {
 	for (size_t i = 0; i < filter->condition_count; i++) {
 		const struct condition *condition = &filter->conditions[i];
@@ -477,13 +483,12 @@ static bool value_match(const struct cell *cell, const struct filter_value *valu
 		return in_range(cell, value);
 	case FILTER_NUMBER:
 		return (cell->type == CELL_NUMBER && cell->as.number == value->as.number) ||
-		       (cell->type == CELL_INTEGER &&
-			(double)cell->as.integer == value->as.number);
+		       (cell->type == CELL_INTEGER && (double)cell->as.integer == value->as.number);
 	case FILTER_TEXT:
 		return cell->type == CELL_STRING &&
 		       cell->as.string.length == value->as.text.length &&
-		       memcmp(cell->as.string.bytes, value->as.text.bytes,
-			      value->as.text.length) == 0;
+		       memcmp(cell->as.string.bytes, value->as.text.bytes, value->as.text.length) ==
+		               0;
 	case FILTER_PREFIX:
 		return cell->type == CELL_ADDRESS && in_prefix(cell, value);
 	}
@@ -491,7 +496,7 @@ static bool value_match(const struct cell *cell, const struct filter_value *valu
 }
 
 static bool any_match(const struct filter *filter, const struct condition *condition,
-		      const struct cell *cell)
+                      const struct cell *cell)
 {
 	for (size_t i = 0; i < condition->count; i++)
 		if (value_match(cell, &filter->values[condition->first + i]))
@@ -509,9 +514,8 @@ bool filter_test(const struct filter *filter, const struct source *source, uint3
 
 		source_cell(source, item, condition->column, &cell);
 		matched = any_match(filter, condition, &cell);
-		for (size_t nth = 0; !matched && source_also(source, item, condition->column, nth,
-							     &cell);
-		     nth++)
+		for (size_t nth = 0;
+		     !matched && source_also(source, item, condition->column, nth, &cell); nth++)
 			matched = any_match(filter, condition, &cell);
 		if (!matched)
 			return false;
@@ -520,7 +524,7 @@ bool filter_test(const struct filter *filter, const struct source *source, uint3
 }
 
 bool filter_match(const struct filter *filter, const void *storage, const void *item,
-		  unsigned parts)
+                  unsigned parts)
 {
 	struct cell cell;
 
@@ -533,8 +537,8 @@ bool filter_match(const struct filter *filter, const void *storage, const void *
 			continue;
 		column->get(storage, item, &cell);
 		matched = any_match(filter, condition, &cell);
-		for (size_t nth = 0; !matched && column->also != NULL &&
-				     column->also(storage, item, nth, &cell);
+		for (size_t nth = 0;
+		     !matched && column->also != NULL && column->also(storage, item, nth, &cell);
 		     nth++)
 			matched = any_match(filter, condition, &cell);
 		if (!matched)

@@ -48,7 +48,8 @@ static bool push_value(lua_State *L, json_t *value, unsigned depth)
 	switch (json_typeof(value)) {
 	case JSON_OBJECT:
 		lua_createtable(L, 0, (int)json_object_size(value));
-		json_object_foreach(value, key, member) {
+		json_object_foreach(value, key, member)
+		{
 			lua_pushstring(L, key);
 			if (!push_value(L, member, depth + 1))
 				return false;
@@ -58,7 +59,8 @@ static bool push_value(lua_State *L, json_t *value, unsigned depth)
 		break;
 	case JSON_ARRAY:
 		lua_createtable(L, (int)json_array_size(value), 0);
-		json_array_foreach(value, index, member) {
+		json_array_foreach(value, index, member)
+		{
 			if (!push_value(L, member, depth + 1))
 				return false;
 			lua_rawseti(L, -2, (lua_Integer)index + 1);
@@ -93,7 +95,7 @@ static int push_syntax_error(lua_State *L, const json_error_t *problem)
 	size_t length = ph_text_escape(problem->text, strlen(problem->text), safe);
 
 	ph_fail(&error, -EBADMSG, "line %d, column %d: %.*s", problem->line, problem->column,
-		length > 200 ? 200 : (int)length, safe);
+	        length > 200 ? 200 : (int)length, safe);
 	return push_failure(L, &error);
 }
 

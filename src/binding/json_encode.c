@@ -93,7 +93,8 @@ static void write_number(struct writer *writer, double number)
 
 	if (!isfinite(number))
 		luaL_error(writer->L, "JSON has no number for '%f'", number);
-	for (int digits = 15; digits <= 17; digits++) {
+	/* Up to 15 digits come back as they were written, unless there are fewer bits. */
+	for (int digits = isnormal(number) ? 15 : 1; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, number);
 		if (strtod(text, NULL) == number)
 			break;
@@ -252,7 +253,7 @@ static void write_object(struct writer *writer)
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0 && compare_keys(&keys[i - 1], &keys[i]) == 0)
 			luaL_error(L, "JSON: key '%s' is there as a number and as a string",
-				   keys[i].bytes);
+			           keys[i].bytes);
 		lua_rawgeti(L, table + 1, (lua_Integer)keys[i].order);
 		lua_rawget(L, table);
 		write_member(writer, keys[i].bytes, keys[i].length, i == 0);
@@ -301,7 +302,7 @@ static bool is_sequence(lua_State *L)
 			others++;
 		else
 			luaL_error(L, "JSON: a table has keys that are neither strings nor 1 to n; "
-				      "json.object() writes it as an object");
+			              "json.object() writes it as an object");
 		lua_pop(L, 1);
 	}
 	if (integers > 0 && (others > 0 || integers != length))
@@ -361,7 +362,7 @@ static void write_table(struct writer *writer, enum column_type hint)
 
 /* Every column of the view, in its order, null where it is unknown. */
 static void write_columns(struct writer *writer, const struct source *source,
-			  const struct view *view, uint32_t item)
+                          const struct view *view, uint32_t item)
 {
 	const struct row_type *type = view->storage->type;
 

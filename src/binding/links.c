@@ -8,10 +8,9 @@
 #include "binding/rows.h"
 #include "porthole/links.h"
 
-#define GET(name) \
-	static void get_##name(const void *storage, const void *item, struct cell *cell)
-#define LINK  ((const struct ph_link *)item)
-#define LINKS ((const struct ph_links *)storage)
+#define GET(name) static void get_##name(const void *storage, const void *item, struct cell *cell)
+#define LINK      ((const struct ph_link *)item)
+#define LINKS     ((const struct ph_links *)storage)
 
 static void set_integer(struct cell *cell, uint64_t value)
 {
@@ -108,8 +107,7 @@ GET(mtu)
 /* "02:00:00:00:00:01"; up to 32 bytes, of InfiniBand 20. */
 GET(mac)
 {
-	size_t length = LINK->mac_length < sizeof(LINK->mac) ? LINK->mac_length :
-							       sizeof(LINK->mac);
+	size_t length = LINK->mac_length < sizeof(LINK->mac) ? LINK->mac_length : sizeof(LINK->mac);
 
 	(void)storage;
 	for (size_t i = 0; i < length; i++)
@@ -131,7 +129,7 @@ GET(master)
 
 GET(parent)
 {
-	set_link_name(LINKS, LINK->parent, cell);
+	set_link_name(LINKS, LINK->parent_elsewhere ? 0 : LINK->parent, cell);
 }
 
 GET(addresses)
@@ -174,7 +172,7 @@ static const char *scope_name(uint8_t scope)
 
 /* Pushes {address, family, prefix, scope, peer, broadcast, label, iface, ifindex}. */
 static void push_address(lua_State *L, const struct ph_links *links,
-			 const struct ph_address *address)
+                         const struct ph_address *address)
 {
 	const struct ph_link *link = ph_links_find(links, address->ifindex);
 
@@ -221,13 +219,36 @@ GET(txqlen)
 	set_integer(cell, LINK->txqlen);
 }
 
-#define COUNTER(name) \
-	GET(name) \
-	{ \
-		(void)storage; \
-		set_integer(cell, LINK->stats.name); \
-		if (!LINK->has_stats) \
+/* ARPHRD_*, linux/if_arp.h. */
+GET(type)
+{
+	(void)storage;
+	set_integer(cell, LINK->type);
+}
+
+/* Of the hardware's resources, 0 means none. */
+#define RESOURCE(name)                         \
+	GET(name)                              \
+	{                                      \
+		(void)storage;                 \
+		set_integer(cell, LINK->name); \
+		if (LINK->name == 0)           \
 			cell->type = CELL_NIL; \
+	}
+
+RESOURCE(interrupt)
+RESOURCE(base_address)
+RESOURCE(memory_start)
+RESOURCE(memory_end)
+RESOURCE(dma)
+
+#define COUNTER(name)                                \
+	GET(name)                                    \
+	{                                            \
+		(void)storage;                       \
+		set_integer(cell, LINK->stats.name); \
+		if (!LINK->has_stats)                \
+			cell->type = CELL_NIL;       \
 	}
 
 COUNTER(rx_bytes)
@@ -237,6 +258,7 @@ COUNTER(rx_dropped)
 COUNTER(rx_missed)
 COUNTER(rx_fifo)
 COUNTER(rx_frame)
+COUNTER(rx_compressed)
 COUNTER(multicast)
 COUNTER(tx_bytes)
 COUNTER(tx_packets)
@@ -245,9 +267,13 @@ COUNTER(tx_dropped)
 COUNTER(tx_fifo)
 COUNTER(collisions)
 COUNTER(tx_carrier)
+COUNTER(tx_compressed)
 
-#define COLUMN(column, kind, text, ...) \
-	{ .name = #column, .type = COLUMN_##kind, .help = text, .get = get_##column, __VA_ARGS__ }
+#define COLUMN(column, kind, text, ...)                                                    \
+	{                                                                                  \
+		.name = #column, .type = COLUMN_##kind, .help = text, .get = get_##column, \
+		__VA_ARGS__                                                                \
+	}
 
 static const struct column columns[] = {
 	COLUMN(name, NAME, "the device's name", .weight = 10),
@@ -263,7 +289,9 @@ static const struct column columns[] = {
 	COLUMN(mac, NAME, "its hardware address", .weight = 5),
 	COLUMN(mtu, INTEGER, "the largest packet that it carries", .unit = "bytes", .weight = 2),
 	COLUMN(master, NAME, "the bridge or bond that it belongs to", .weight = 4),
-	COLUMN(parent, NAME, "the device that it is made on, of a VLAN for instance"),
+	COLUMN(parent, NAME,
+	       "the device that it is made on, or the other end of a veth; none where that "
+	       "is in another namespace"),
 	COLUMN(txqlen, INTEGER, "the longest queue of packets to send", .unit = "packets"),
 	COLUMN(rx_bytes, INTEGER, "received", .unit = "bytes", .weight = 1),
 	COLUMN(rx_packets, INTEGER, "received", .unit = "packets"),
@@ -273,6 +301,7 @@ static const struct column columns[] = {
 	COLUMN(rx_fifo, INTEGER, "lost to a full receive buffer", .unit = "packets"),
 	COLUMN(rx_frame, INTEGER, "received with length, overrun, CRC or frame errors",
 	       .unit = "packets"),
+	COLUMN(rx_compressed, INTEGER, "received compressed", .unit = "packets"),
 	COLUMN(multicast, INTEGER, "received by multicast", .unit = "packets"),
 	COLUMN(tx_bytes, INTEGER, "sent", .unit = "bytes", .weight = 1),
 	COLUMN(tx_packets, INTEGER, "sent", .unit = "packets"),
@@ -281,6 +310,13 @@ static const struct column columns[] = {
 	COLUMN(tx_fifo, INTEGER, "lost to an empty send buffer", .unit = "packets"),
 	COLUMN(collisions, INTEGER, "collisions while sending"),
 	COLUMN(tx_carrier, INTEGER, "not sent for want of a carrier", .unit = "packets"),
+	COLUMN(tx_compressed, INTEGER, "sent compressed", .unit = "packets"),
+	COLUMN(type, INTEGER, "its kind of hardware: ARPHRD_* of linux/if_arp.h"),
+	COLUMN(interrupt, INTEGER, "the hardware's interrupt"),
+	COLUMN(base_address, INTEGER, "the hardware's I/O port"),
+	COLUMN(memory_start, INTEGER, "where the hardware's memory begins"),
+	COLUMN(memory_end, INTEGER, "where the hardware's memory ends"),
+	COLUMN(dma, INTEGER, "the hardware's DMA channel"),
 };
 
 static size_t count_links(const void *storage)

@@ -8,7 +8,7 @@
 /* Edit distance with neighbours swapped counted as one edit; `limit` + 1 stands for anything above
  * `limit`. */
 static unsigned distance(const char *a, size_t a_length, const char *b, size_t b_length,
-			 unsigned limit)
+                         unsigned limit)
 {
 	unsigned rows[3][NAME_BYTES + 1];
 	unsigned *before = rows[0], *last = rows[1], *now = rows[2];

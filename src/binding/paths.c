@@ -187,7 +187,8 @@ static int l_directory_gc(lua_State *L)
 	return 0;
 }
 
-/* core.directory(path) -> list of names, without those that begin with a dot | nil, message, code */
+/* core.directory(path) -> list of names, without those that begin with a dot | nil, message, code
+ */
 static int l_directory(lua_State *L)
 {
 	const char *path = luaL_checkstring(L, 1);
@@ -344,12 +345,9 @@ static int l_writefile(lua_State *L)
 void open_paths(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "trusted", l_trusted },
-		{ "directory", l_directory },
-		{ "isatty", l_isatty },
-		{ "terminal_width", l_terminal_width },
-		{ "writefile", l_writefile },
-		{ NULL, NULL },
+		{ "trusted", l_trusted },     { "directory", l_directory },
+		{ "isatty", l_isatty },       { "terminal_width", l_terminal_width },
+		{ "writefile", l_writefile }, { NULL, NULL },
 	};
 	static const luaL_Reg paths[] = {
 		{ "config", l_config },

@@ -42,9 +42,8 @@ const char *cell_text(struct cell *cell, size_t *length)
 		*length = cell->as.string.length;
 		return cell->as.string.bytes;
 	}
-	if (cell->type != CELL_ADDRESS ||
-	    inet_ntop(cell->as.address.family, cell->as.address.bytes, cell->room,
-		      sizeof(cell->room)) == NULL)
+	if (cell->type != CELL_ADDRESS || inet_ntop(cell->as.address.family, cell->as.address.bytes,
+	                                            cell->room, sizeof(cell->room)) == NULL)
 		return NULL;
 	*length = strlen(cell->room);
 	return cell->room;
@@ -118,8 +117,8 @@ static int compare_numbers(const struct cell *a, const struct cell *b)
 
 static int compare_texts(const struct cell *a, const struct cell *b)
 {
-	size_t shorter = a->as.string.length < b->as.string.length ? a->as.string.length :
-								     b->as.string.length;
+	size_t shorter = a->as.string.length < b->as.string.length ? a->as.string.length
+	                                                           : b->as.string.length;
 	int order = shorter > 0 ? memcmp(a->as.string.bytes, b->as.string.bytes, shorter) : 0;
 
 	if (order != 0)
@@ -165,7 +164,7 @@ int cell_compare(const struct cell *a, const struct cell *b)
 		return compare_texts(a, b);
 	case CELL_ADDRESS:
 		return memcmp(a->as.address.bytes, b->as.address.bytes,
-			      a->as.address.family == AF_INET ? 4 : 16);
+		              a->as.address.family == AF_INET ? 4 : 16);
 	case CELL_NIL:
 	case CELL_OTHER:
 		break;
@@ -248,12 +247,12 @@ void source_cell(const struct source *source, uint32_t item, size_t column, stru
 	if (storage->lua)
 		lua_cell(source, item, column, cell);
 	else
-		storage->type->columns[column].get(
-			storage->data, storage->type->item(storage->data, item), cell);
+		storage->type->columns[column].get(storage->data,
+		                                   storage->type->item(storage->data, item), cell);
 }
 
 bool source_also(const struct source *source, uint32_t item, size_t column, size_t nth,
-		 struct cell *cell)
+                 struct cell *cell)
 {
 	const struct storage *storage = source->storage;
 	const struct column *c = &storage->type->columns[column];
@@ -296,8 +295,7 @@ void storage_load(lua_State *L, struct storage *storage, unsigned parts)
 
 void *rows_push_storage(lua_State *L, const struct row_type *type)
 {
-	struct storage *storage =
-		lua_newuserdatauv(L, sizeof(*storage) + type->storage_size, 0);
+	struct storage *storage = lua_newuserdatauv(L, sizeof(*storage) + type->storage_size, 0);
 
 	memset(storage, 0, sizeof(*storage) + type->storage_size);
 	storage->type = type;
@@ -344,7 +342,7 @@ void push_type_map(lua_State *L, int storage_index)
 }
 
 struct view *view_push(lua_State *L, int storage_index, int map_index, size_t count,
-		       const uint16_t *columns, size_t column_count)
+                       const uint16_t *columns, size_t column_count)
 {
 	struct storage *storage = lua_touserdata(L, storage_index);
 	struct view *view;
@@ -389,8 +387,8 @@ void rows_push_view(lua_State *L)
 void rows_account(lua_State *L, size_t bytes)
 {
 	if (bytes >= 1024)
-		lua_gc(L, LUA_GCSTEP, bytes / 1024 > INT32_MAX / 2 ? INT32_MAX / 2 :
-								      (int)(bytes / 1024));
+		lua_gc(L, LUA_GCSTEP,
+		       bytes / 1024 > INT32_MAX / 2 ? INT32_MAX / 2 : (int)(bytes / 1024));
 }
 
 void row_push(lua_State *L, int view_index, const struct view *view, size_t position)
@@ -444,7 +442,7 @@ int unknown_column(lua_State *L, const struct view *view, const char *name)
 	nearest = nearest_name(name, names);
 	if (nearest != NULL)
 		return luaL_error(L, "no column '%s' in a %s; did you mean '%s'?", name, type->name,
-				  nearest);
+		                  nearest);
 	return luaL_error(L, "no column '%s' in a %s", name, type->name);
 }
 

@@ -30,8 +30,9 @@ static const char *text_field(lua_State *L, int anchors, const char *field, cons
 		lua_pushvalue(L, -1);
 		lua_rawseti(L, anchors, (lua_Integer)lua_rawlen(L, anchors) + 1);
 	} else if (!lua_isnil(L, -1)) {
-		luaL_argerror(L, 1, lua_pushfstring(L, "a column's '%s' is text, not %s", field,
-						    luaL_typename(L, -1)));
+		luaL_argerror(L, 1,
+		              lua_pushfstring(L, "a column's '%s' is text, not %s", field,
+		                              luaL_typename(L, -1)));
 	}
 	lua_pop(L, 1);
 	return text;
@@ -49,8 +50,9 @@ static void read_column(lua_State *L, int anchors, struct column *column)
 	type = text_field(L, anchors, "type", "name");
 	found = column_type_find(type);
 	if (found < 0)
-		luaL_argerror(L, 1, lua_pushfstring(L, "column '%s' has an unknown type '%s'",
-						    column->name, type));
+		luaL_argerror(L, 1,
+		              lua_pushfstring(L, "column '%s' has an unknown type '%s'",
+		                              column->name, type));
 	column->type = (enum column_type)found;
 	column->unit = text_field(L, anchors, "unit", NULL);
 	column->help = text_field(L, anchors, "help", "");
@@ -148,8 +150,9 @@ static size_t push_items(lua_State *L)
 	lua_createtable(L, (int)count, 0);
 	for (size_t i = 1; i <= count; i++) {
 		if (lua_rawgeti(L, 2, (lua_Integer)i) != LUA_TTABLE)
-			luaL_argerror(L, 2, lua_pushfstring(L, "row %d is no table but %s", (int)i,
-							    luaL_typename(L, -1)));
+			luaL_argerror(L, 2,
+			              lua_pushfstring(L, "row %d is no table but %s", (int)i,
+			                              luaL_typename(L, -1)));
 		lua_rawseti(L, -2, (lua_Integer)i);
 	}
 	return count;

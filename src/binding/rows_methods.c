@@ -19,7 +19,7 @@ static struct view *push_like(lua_State *L, const struct view *view, size_t coun
 	lua_getiuservalue(L, 1, 1);
 	lua_getiuservalue(L, 1, 2);
 	return view_push(L, lua_absindex(L, -2), lua_absindex(L, -1), count, view->columns,
-			 view->column_count);
+	                 view->column_count);
 }
 
 /* Pushes a view of the `kept` rows that are marked. */
@@ -113,8 +113,9 @@ static void push_names(lua_State *L, const char *what)
 		lua_createtable(L, (int)lua_rawlen(L, 2), 0);
 		for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, 2); i++) {
 			if (lua_rawgeti(L, 2, i) != LUA_TSTRING)
-				luaL_argerror(L, 2, lua_pushfstring(L, "%s are names, not %s", what,
-								    luaL_typename(L, -1)));
+				luaL_argerror(L, 2,
+				              lua_pushfstring(L, "%s are names, not %s", what,
+				                              luaL_typename(L, -1)));
 			lua_rawseti(L, -2, i);
 		}
 		lua_replace(L, list);
@@ -250,20 +251,20 @@ static bool before(const struct sorting *sorting, uint32_t b, uint32_t a)
 /* Merges from[low, middle) and from[middle, high) into `to`: stable, and bounded whatever the
  * comparison says. */
 static void merge(const struct sorting *sorting, const uint32_t *from, uint32_t *to, size_t low,
-		  size_t middle, size_t high)
+                  size_t middle, size_t high)
 {
 	size_t left = low, right = middle;
 
 	for (size_t i = low; i < high; i++)
-		if (left < middle &&
-		    (right >= high || !before(sorting, from[right], from[left])))
+		if (left < middle && (right >= high || !before(sorting, from[right], from[left])))
 			to[i] = from[left++];
 		else
 			to[i] = from[right++];
 }
 
 /* Sorts `order` with the help of `spare`, of the same size. */
-static void merge_sort(const struct sorting *sorting, uint32_t *order, uint32_t *spare, size_t count)
+static void merge_sort(const struct sorting *sorting, uint32_t *order, uint32_t *spare,
+                       size_t count)
 {
 	uint32_t *from = order, *to = spare;
 
@@ -329,9 +330,8 @@ int rows_sort(lua_State *L)
 	} else {
 		sorting.keys = push_keys(L, view, &sorting.key_count);
 		for (size_t i = 0; i < sorting.key_count; i++)
-			storage_load(
-				L, view->storage,
-				view->storage->type->columns[sorting.keys[i].column].part);
+			storage_load(L, view->storage,
+			             view->storage->type->columns[sorting.keys[i].column].part);
 	}
 	spare = lua_newuserdatauv(L, view->count * sizeof(*spare) + 1, 0);
 	result = push_like(L, view, view->count);

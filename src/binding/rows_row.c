@@ -38,7 +38,7 @@ static int l_row_index(lua_State *L)
 		if (lua_type(L, 2) == LUA_TSTRING)
 			return unknown_column(L, row->view, lua_tostring(L, 2));
 		return luaL_error(L, "a %s has columns by name, not by %s",
-				  row->view->storage->type->name, luaL_typename(L, 2));
+		                  row->view->storage->type->name, luaL_typename(L, 2));
 	}
 	push_field(L, row, (size_t)lua_tointeger(L, -1));
 	return 1;
@@ -49,7 +49,7 @@ static int l_row_newindex(lua_State *L)
 	struct row *row = check_row(L, 1);
 
 	return luaL_error(L, "a %s is a fact that was read: its columns cannot be set",
-			  row->view->storage->type->name);
+	                  row->view->storage->type->name);
 }
 
 /* Where in the view the column named at 2 stands; 0: before the first. */
@@ -106,7 +106,7 @@ static int l_row_eq(lua_State *L)
 	struct row *a = test_row(L, 1), *b = test_row(L, 2);
 
 	lua_pushboolean(L, a != NULL && b != NULL && a->view->storage == b->view->storage &&
-				   a->item == b->item);
+	                           a->item == b->item);
 	return 1;
 }
 
@@ -176,8 +176,8 @@ static int l_row_tostring(lua_State *L)
 void rows_open_row(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "__index", l_row_index }, { "__newindex", l_row_newindex },
-		{ "__pairs", l_row_pairs }, { "__eq", l_row_eq },
+		{ "__index", l_row_index },       { "__newindex", l_row_newindex },
+		{ "__pairs", l_row_pairs },       { "__eq", l_row_eq },
 		{ "__tostring", l_row_tostring }, { NULL, NULL },
 	};
 

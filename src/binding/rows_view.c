@@ -33,6 +33,14 @@ static void push_module(lua_State *L)
 	luaL_checktype(L, -1, LUA_TTABLE);
 }
 
+static bool is_method(const char *name)
+{
+	for (size_t i = 0; methods[i].name != NULL; i++)
+		if (strcmp(methods[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 /* Pushes a list of all names that a value of rows has after the dot or the colon. */
 static void push_rows_names(lua_State *L, bool with_fields)
 {
@@ -55,7 +63,7 @@ static void push_rows_names(lua_State *L, bool with_fields)
 		bool method = lua_type(L, -2) == LUA_TSTRING && lua_isfunction(L, -1);
 
 		lua_pop(L, 1);
-		if (!method)
+		if (!method || is_method(lua_tostring(L, -1)))
 			continue;
 		lua_pushvalue(L, -1);
 		lua_rawseti(L, list, ++count);
@@ -81,9 +89,9 @@ static int unknown_method(lua_State *L, const struct view *view, const char *nam
 	nearest = nearest_name(name, names);
 	if (nearest != NULL)
 		return luaL_error(L, "no method '%s' of %s rows; did you mean '%s'?", name,
-				  view->storage->type->name, nearest);
+		                  view->storage->type->name, nearest);
 	return luaL_error(L, "no method '%s' of %s rows (a column is a field of a row: rows[1].%s)",
-			  name, view->storage->type->name, name);
+	                  name, view->storage->type->name, name);
 }
 
 /* Pushes the list of reasons why the rows are incomplete. */
@@ -194,8 +202,10 @@ static int l_rows_newindex(lua_State *L)
 	lua_Integer position = lua_type(L, 2) == LUA_TNUMBER ? lua_tointeger(L, 2) : 0;
 
 	if (position < 1 || (lua_Unsigned)position > view->count)
-		return luaL_error(L, "rows neither grow nor get fields: only rows[1] to rows[%d] "
-				     "can be set", (int)view->count);
+		return luaL_error(L,
+		                  "rows neither grow nor get fields: only rows[1] to rows[%d] "
+		                  "can be set",
+		                  (int)view->count);
 	if (row == NULL || row->view->storage != view->storage)
 		return luaL_error(L, "only a row of the same rows can be put into them");
 	view->order[position - 1] = row->item;
@@ -270,8 +280,10 @@ int rows_names(lua_State *L)
 void rows_open_view(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "__newindex", l_rows_newindex }, { "__len", l_rows_len },
-		{ "__pairs", l_rows_pairs },       { "__tostring", l_rows_tostring },
+		{ "__newindex", l_rows_newindex },
+		{ "__len", l_rows_len },
+		{ "__pairs", l_rows_pairs },
+		{ "__tostring", l_rows_tostring },
 		{ NULL, NULL },
 	};
 

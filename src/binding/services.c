@@ -68,7 +68,10 @@ static void push_aliases(lua_State *L, const void *storage, const void *item)
 }
 
 static const char *const sources[] = {
-	[PH_SERVICE_USER] = "user", [PH_SERVICE_ETC] = "etc", [PH_SERVICE_IANA] = "iana", NULL,
+	[PH_SERVICE_USER] = "user",
+	[PH_SERVICE_ETC] = "etc",
+	[PH_SERVICE_IANA] = "iana",
+	NULL,
 };
 
 static void get_source(const void *storage, const void *item, struct cell *cell)
@@ -78,19 +81,39 @@ static void get_source(const void *storage, const void *item, struct cell *cell)
 }
 
 static const struct column columns[] = {
-	{ .name = "name", .type = COLUMN_NAME, .get = get_name, .weight = 9,
+	{ .name = "name",
+	  .type = COLUMN_NAME,
+	  .get = get_name,
+	  .weight = 9,
 	  .help = "the service's name" },
-	{ .name = "port", .type = COLUMN_PORT, .get = get_port, .weight = 10,
+	{ .name = "port",
+	  .type = COLUMN_PORT,
+	  .get = get_port,
+	  .weight = 10,
 	  .help = "its port number" },
-	{ .name = "proto", .type = COLUMN_NAME, .get = get_proto, .weight = 8,
+	{ .name = "proto",
+	  .type = COLUMN_NAME,
+	  .get = get_proto,
+	  .weight = 8,
 	  .help = "its transport protocol" },
-	{ .name = "aliases", .type = COLUMN_LIST, .get = get_aliases, .push = push_aliases,
-	  .weight = 5, .help = "other names of the same service" },
-	{ .name = "description", .type = COLUMN_NAME, .get = get_description, .weight = 6,
+	{ .name = "aliases",
+	  .type = COLUMN_LIST,
+	  .get = get_aliases,
+	  .push = push_aliases,
+	  .weight = 5,
+	  .help = "other names of the same service" },
+	{ .name = "description",
+	  .type = COLUMN_NAME,
+	  .get = get_description,
+	  .weight = 6,
 	  .help = "what the registry says that it is" },
-	{ .name = "source", .type = COLUMN_NAME, .get = get_source, .weight = 4,
+	{ .name = "source",
+	  .type = COLUMN_NAME,
+	  .get = get_source,
+	  .weight = 4,
 	  .values = sources,
-	  .help = "where the name is from: the user's own file, /etc/services, or the IANA registry" },
+	  .help = "where the name is from: the user's own file, /etc/services, or the IANA "
+	          "registry" },
 };
 
 static size_t count_services(const void *storage)
@@ -161,7 +184,8 @@ static const struct ph_services *get_services(lua_State *L, struct ph_error *err
 	return registry->services;
 }
 
-/* services.lookup(80 [, "tcp"]) | services.lookup("http" [, "tcp"]) -> row | nil   [-0, +1|+3, e] */
+/* services.lookup(80 [, "tcp"]) | services.lookup("http" [, "tcp"]) -> row | nil   [-0, +1|+3, e]
+ */
 static int l_lookup(lua_State *L)
 {
 	const char *proto = luaL_optstring(L, 2, NULL);
@@ -174,16 +198,16 @@ static int l_lookup(lua_State *L)
 	if (lua_type(L, 1) == LUA_TNUMBER) {
 		port = luaL_checkinteger(L, 1);
 		luaL_argcheck(L, port >= 0 && port <= UINT16_MAX, 1,
-			      "a port is a number from 0 to 65535");
+		              "a port is a number from 0 to 65535");
 	} else {
 		luaL_argcheck(L, lua_type(L, 1) == LUA_TSTRING, 1,
-			      "a port or a service's name expected");
+		              "a port or a service's name expected");
 	}
 	services = get_services(L, &error);
 	if (services == NULL)
 		return push_failure(L, &error);
-	found = port >= 0 ? ph_services_by_port(services, (uint16_t)port, proto) :
-			    ph_services_by_name(services, lua_tostring(L, 1), proto);
+	found = port >= 0 ? ph_services_by_port(services, (uint16_t)port, proto)
+	                  : ph_services_by_name(services, lua_tostring(L, 1), proto);
 	if (found == NULL) {
 		lua_pushnil(L);
 		return 1;

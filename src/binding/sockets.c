@@ -4,16 +4,18 @@
  */
 #include "binding/sockets.h"
 
+#include <errno.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "binding/binding.h"
 #include "binding/rows_internal.h"
+#include "porthole/namespaces.h"
 
-#define INET_PROTOS \
+#define NAMESPACES_METATABLE "porthole.namespaces"
+
+#define INET_PROTOS                                                                        \
 	(1u << PH_TCP | 1u << PH_MPTCP | 1u << PH_UDP | 1u << PH_UDPLITE | 1u << PH_SCTP | \
 	 1u << PH_DCCP | 1u << PH_RAW | 1u << PH_ICMP)
 
@@ -26,7 +28,7 @@ static bool is_text(const struct filter_value *value, const char *text)
 /* A bit for each of the first `count` names that the filter gives this column; 0: it does not name
  * it. */
 static uint32_t name_bits(const struct filter *filter, const char *column,
-			  const char *(*name)(unsigned n), unsigned count)
+                          const char *(*name)(unsigned n), unsigned count)
 {
 	size_t values;
 	const struct filter_value *value = filter_values(filter, column, &values);
@@ -74,7 +76,7 @@ static bool select_families(const struct filter *filter, struct ph_socket_query 
 
 /* Pushes the ranges of a column of ports. */
 static const struct ph_range *push_ranges(lua_State *L, const struct filter *filter,
-					  const char *column, size_t *count)
+                                          const char *column, size_t *count)
 {
 	const struct filter_value *value = filter_values(filter, column, count);
 	struct ph_range *ranges;
@@ -90,7 +92,7 @@ static const struct ph_range *push_ranges(lua_State *L, const struct filter *fil
 }
 
 static const struct ph_prefix *push_prefixes(lua_State *L, const struct filter *filter,
-					     const char *column, size_t *count)
+                                             const char *column, size_t *count)
 {
 	const struct filter_value *value = filter_values(filter, column, count);
 	struct ph_prefix *prefixes;
@@ -148,20 +150,9 @@ static void drop_unwanted(struct socket_rows *rows, const struct filter *filter)
 	sockets->count = kept;
 }
 
-/* "net:[4026531840]": how the kernel names the namespace of this thread. */
-static void name_namespace(const struct ph_context *context, struct socket_rows *rows)
-{
-	char path[512];
-	ssize_t length;
-
-	snprintf(path, sizeof(path), "%s/thread-self/ns/net", context->proc);
-	length = readlink(path, rows->netns, sizeof(rows->netns) - 1);
-	rows->netns[length > 0 ? length : 0] = '\0';
-}
-
 static bool is_option(const char *name)
 {
-	return strcmp(name, "proc") == 0;
+	return strcmp(name, "proc") == 0 || strcmp(name, "netns") == 0;
 }
 
 /* Reads option `proc`: /proc/net in its own order, as netstat reads it. */
@@ -171,24 +162,94 @@ static bool check_proc(lua_State *L)
 
 	lua_getfield(L, 1, "proc");
 	luaL_argcheck(L, lua_isnil(L, -1) || lua_isboolean(L, -1), 1,
-		      "option 'proc' takes true or false");
+	              "option 'proc' takes true or false");
 	proc = lua_toboolean(L, -1);
 	lua_pop(L, 1);
 	return proc;
 }
 
+static int l_namespaces_gc(lua_State *L)
+{
+	ph_namespaces_free(luaL_checkudata(L, 1, NAMESPACES_METATABLE));
+	return 0;
+}
+
+/* Adds the namespace that the value on top of the stack means, unless it is there. 0 or -errno. */
+static int add_namespace(lua_State *L, struct ph_namespaces *namespaces, struct ph_error *error)
+{
+	struct ph_namespace *found;
+	int r;
+
+	luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING || lua_isinteger(L, -1), 1,
+	              "filter 'netns' takes \"all\", a name, a process's number, or a path");
+	if (ph_reserve(&namespaces->items, namespaces->count, &namespaces->capacity,
+	               sizeof(*namespaces->items)) < 0)
+		return ph_fail(error, -ENOMEM, "reading sockets: out of memory");
+	found = &namespaces->items[namespaces->count];
+	r = ph_namespace_open(check_context(L), luaL_tolstring(L, -1, NULL), found, error);
+	lua_pop(L, 1);
+	for (size_t i = 0; r == 0 && i < namespaces->count; i++)
+		if (namespaces->items[i].inode == found->inode &&
+		    namespaces->items[i].dev == found->dev)
+			r = 1;
+	if (r != 0) {
+		ph_namespace_close(found);
+		return r < 0 ? r : 0;
+	}
+	namespaces->count++;
+	return 0;
+}
+
+static bool means_all(lua_State *L)
+{
+	return lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "all") == 0;
+}
+
+/*
+ * Reads filter `netns` and pushes the namespaces: "all", a name, a number of a process, a path, or
+ * a list of these; nil: NULL, the caller's own. 0 or -errno.
+ */
+static int push_namespaces(lua_State *L, struct ph_namespaces **namespaces, bool *all,
+                           struct ph_error *error)
+{
+	int r = 0;
+
+	*namespaces = NULL;
+	*all = false;
+	if (lua_getfield(L, 1, "netns") == LUA_TNIL)
+		return 0;
+	*namespaces = lua_newuserdatauv(L, sizeof(**namespaces), 0);
+	**namespaces = (struct ph_namespaces){ 0 };
+	luaL_setmetatable(L, NAMESPACES_METATABLE);
+	lua_insert(L, -2);
+	if (means_all(L)) {
+		*all = true;
+		return ph_namespaces_read(check_context(L), *namespaces, error);
+	}
+	if (!lua_istable(L, -1))
+		return add_namespace(L, *namespaces, error);
+	for (lua_Integer i = 1; r == 0 && i <= (lua_Integer)lua_rawlen(L, -1); i++) {
+		lua_rawgeti(L, -1, i);
+		r = add_namespace(L, *namespaces, error);
+		lua_pop(L, 1);
+	}
+	return r;
+}
+
 /*
  * sockets([filter]) -> rows | nil, message, code   [-0, +1|+3, e]
- * A filter is as `where` takes it. Option `proc = true` reads /proc/net only.
+ * A filter is as `where` takes it; without `netns` the caller's own namespace is asked. Option
+ * `proc = true` reads /proc/net only.
  */
 static int l_sockets(lua_State *L)
 {
 	struct ph_context *context = check_context(L);
 	struct ph_socket_query query = { 0 };
+	struct ph_namespaces *namespaces;
 	struct socket_rows *rows;
 	struct filter *filter;
 	struct ph_error error;
-	bool possible;
+	bool possible, all;
 
 	lua_settop(L, 1);
 	if (lua_isnil(L, 1)) {
@@ -199,19 +260,29 @@ static int l_sockets(lua_State *L)
 	filter = filter_push(L, 1, &socket_type, is_option);
 	query.proc = check_proc(L);
 	possible = push_query(L, filter, &query);
+	if (push_namespaces(L, &namespaces, &all, &error) < 0)
+		return push_failure(L, &error);
+	/* Devices have other numbers in other namespaces. */
+	if (namespaces != NULL)
+		query.ifindex = 0;
 	rows = rows_push_storage(L, &socket_type);
 	rows->context = context;
-	name_namespace(context, rows);
-	if (possible && ph_sockets_read(context, &query, 0, &rows->sockets, &error) < 0)
+	if (possible && socket_rows_read(rows, &query, namespaces, all, &error) < 0)
 		return push_failure(L, &error);
 	drop_unwanted(rows, filter);
 	rows_account(L, rows->sockets.capacity * sizeof(*rows->sockets.items));
 	rows_push_matching(L, filter);
+	if (namespaces != NULL)
+		ph_namespaces_free(namespaces);
 	return 1;
 }
 
 void open_sockets(lua_State *L)
 {
+	luaL_newmetatable(L, NAMESPACES_METATABLE);
+	lua_pushcfunction(L, l_namespaces_gc);
+	lua_setfield(L, -2, "__gc");
+	lua_pop(L, 1);
 	lua_pushcfunction(L, l_sockets);
 	lua_setfield(L, -2, "sockets");
 }

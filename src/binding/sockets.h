@@ -20,7 +20,7 @@ struct socket_user {
 };
 
 struct socket_iface {
-	uint32_t ifindex;
+	uint32_t netns, ifindex;
 	char name[16];
 };
 
@@ -38,11 +38,30 @@ struct socket_rows {
 	size_t detail_count;
 	struct socket_user *users; /* by uid */
 	size_t user_count;
-	struct socket_iface *ifaces; /* by index */
-	size_t iface_count;
+	struct socket_iface *ifaces; /* by netns and index */
+	size_t iface_count, iface_capacity;
 	struct ph_reasons reasons; /* what the parts could not see */
-	char netns[256]; /* the caller's own; "": unknown */
+	char **netns; /* owned; name of each namespace that was asked */
+	size_t netns_count;
+	/* Details and devices were read together with the sockets: of other namespaces, where
+	 * nobody goes twice. */
+	bool complete;
 };
+
+/*
+ * Reads the sockets of the namespaces, each with its details and devices; NULL: of the caller's own
+ * alone. `all`: also of those that only a socket's descriptor keeps alive; a namespace that cannot
+ * be entered is then a reason, and otherwise a failure. 0 or -errno.
+ */
+struct ph_namespaces;
+int socket_rows_read(struct socket_rows *rows, const struct ph_socket_query *query,
+                     struct ph_namespaces *namespaces, bool all, struct ph_error *error);
+
+/* Adds the names of the devices of namespace `netns` that its sockets are bound to. The calling
+ * thread is in that namespace. 0, -ENOMEM or -ECANCELED. */
+int socket_rows_add_ifaces(struct socket_rows *rows, uint32_t netns);
+/* Sorts details, so that a cookie finds its own. 0 or -ENOMEM. */
+int socket_rows_index_details(struct socket_rows *rows, const struct ph_sockets *detailed);
 
 /* struct row_type.load and .release of sockets. */
 int socket_rows_load(void *storage, unsigned parts);
@@ -50,7 +69,7 @@ void socket_rows_release(void *storage);
 
 /* Borrowed; NULL: unknown. */
 const char *socket_user_name(const struct socket_rows *rows, uint32_t uid);
-const char *socket_iface_name(const struct socket_rows *rows, uint32_t ifindex);
+const char *socket_iface_name(const struct socket_rows *rows, const struct ph_socket *socket);
 const struct ph_socket_detail *socket_detail(const struct socket_rows *rows,
                                              const struct ph_socket *socket);
 

@@ -7,10 +7,9 @@
 #include "binding/rows_internal.h"
 #include "binding/sockets.h"
 
-#define GET(name) \
-	static void get_##name(const void *storage, const void *item, struct cell *cell)
-#define SOCKET ((const struct ph_socket *)item)
-#define ROWS   ((const struct socket_rows *)storage)
+#define GET(name) static void get_##name(const void *storage, const void *item, struct cell *cell)
+#define SOCKET    ((const struct ph_socket *)item)
+#define ROWS      ((const struct socket_rows *)storage)
 
 static void set_integer(struct cell *cell, int64_t value)
 {
@@ -39,8 +38,7 @@ static bool is_inet(const struct ph_socket *socket)
 
 GET(netns)
 {
-	(void)item;
-	cell_set_text(cell, *ROWS->netns != '\0' ? ROWS->netns : NULL);
+	cell_set_text(cell, SOCKET->netns < ROWS->netns_count ? ROWS->netns[SOCKET->netns] : NULL);
 }
 
 static const char *const families[] = {
@@ -62,8 +60,9 @@ GET(family)
 
 /* As ph_proto_name() and ph_state_name() have them, which a test compares. */
 static const char *const protos[] = {
-	"tcp",         "mptcp",      "udp",            "udplite", "sctp",    "dccp",  "raw", "icmp",
-	"unix-stream", "unix-dgram", "unix-seqpacket", "packet",  "netlink", "vsock", "xdp", NULL,
+	"tcp",     "mptcp", "udp",         "udplite",    "sctp",           "dccp",
+	"raw",     "icmp",  "unix-stream", "unix-dgram", "unix-seqpacket", "packet",
+	"netlink", "vsock", "xdp",         NULL,
 };
 
 GET(proto)
@@ -73,8 +72,8 @@ GET(proto)
 }
 
 static const char *const states[] = {
-	"estab",      "syn-sent", "syn-recv", "fin-wait-1",   "fin-wait-2",     "time-wait", "unconn",
-	"close-wait", "last-ack", "listen",   "closing",      "bound-inactive", NULL,
+	"estab",      "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2",     "time-wait", "unconn",
+	"close-wait", "last-ack", "listen",   "closing",    "bound-inactive", NULL,
 };
 
 GET(state)
@@ -85,7 +84,7 @@ GET(state)
 
 /* An address of vsock(7) is a context id. */
 static void set_address(const struct ph_socket *socket, const uint8_t address[16],
-			struct cell *cell)
+                        struct cell *cell)
 {
 	uint32_t cid;
 
@@ -102,7 +101,7 @@ static void set_address(const struct ph_socket *socket, const uint8_t address[16
 }
 
 static void set_port(const struct ph_socket *socket, uint16_t port, const uint8_t address[16],
-		     struct cell *cell)
+                     struct cell *cell)
 {
 	uint32_t wide;
 
@@ -186,7 +185,7 @@ GET(cookie)
 
 GET(iface)
 {
-	cell_set_text(cell, socket_iface_name(ROWS, SOCKET->ifindex));
+	cell_set_text(cell, socket_iface_name(ROWS, SOCKET));
 }
 
 GET(processes)
@@ -218,7 +217,7 @@ static void push_process_metatable(lua_State *L)
 }
 
 static void push_process(lua_State *L, const struct socket_rows *rows,
-			 const struct ph_process *process, int fd)
+                         const struct ph_process *process, int fd)
 {
 	lua_createtable(L, 0, 10);
 	lua_pushinteger(L, process->pid);
@@ -326,19 +325,22 @@ GET(congestion)
 {
 	const struct ph_socket_detail *detail = socket_detail(ROWS, SOCKET);
 
-	cell_set_text(cell, detail != NULL && *detail->congestion != '\0' ? detail->congestion :
-									    NULL);
+	cell_set_text(cell,
+	              detail != NULL && *detail->congestion != '\0' ? detail->congestion : NULL);
 }
 
 /* idiag_timer, by what each waits for. */
 static const char *timer_name(uint8_t timer)
 {
 	static const char *const names[] = {
-		[1] = "retransmit", [2] = "keepalive", [3] = "time-wait", [4] = "probe",
+		[1] = "retransmit",
+		[2] = "keepalive",
+		[3] = "time-wait",
+		[4] = "probe",
 	};
 
-	return timer < sizeof(names) / sizeof(*names) && names[timer] != NULL ? names[timer] :
-										"unknown";
+	return timer < sizeof(names) / sizeof(*names) && names[timer] != NULL ? names[timer]
+	                                                                      : "unknown";
 }
 
 GET(timer)
@@ -437,9 +439,9 @@ GET(type)
 {
 	(void)storage;
 	/* SOCK_STREAM is 1, and the others follow in this order (socket(2)). */
-	cell_set_text(cell, SOCKET->type >= SOCK_STREAM && SOCKET->type <= SOCK_SEQPACKET ?
-				    types[SOCKET->type - SOCK_STREAM] :
-				    NULL);
+	cell_set_text(cell, SOCKET->type >= SOCK_STREAM && SOCKET->type <= SOCK_SEQPACKET
+	                            ? types[SOCKET->type - SOCK_STREAM]
+	                            : NULL);
 }
 
 /* What the families without ports keep where the others have one. */
@@ -473,12 +475,15 @@ static const char *const shutdowns[] = { "receive", "send", "both", NULL };
 GET(shutdown)
 {
 	(void)storage;
-	cell_set_text(cell, (SOCKET->shutdown & 3) != 0 ? shutdowns[(SOCKET->shutdown & 3) - 1] :
-							  NULL);
+	cell_set_text(cell,
+	              (SOCKET->shutdown & 3) != 0 ? shutdowns[(SOCKET->shutdown & 3) - 1] : NULL);
 }
 
-#define COLUMN(column, kind, text, ...) \
-	{ .name = #column, .type = COLUMN_##kind, .help = text, .get = get_##column, __VA_ARGS__ }
+#define COLUMN(column, kind, text, ...)                                                    \
+	{                                                                                  \
+		.name = #column, .type = COLUMN_##kind, .help = text, .get = get_##column, \
+		__VA_ARGS__                                                                \
+	}
 
 static const struct column columns[] = {
 	COLUMN(netns, NAME, "the network namespace that it is in", .weight = 0),

@@ -11,13 +11,21 @@ static const struct info_field {
 	uint8_t size; /* bytes */
 	uint8_t shift, bits; /* of a bit field; bits 0: none */
 } tcp_fields[] = {
-#define FIELD(name) \
-	{ #name, offsetof(struct tcp_info, tcpi_##name), \
-	  sizeof(((struct tcp_info *)0)->tcpi_##name), 0, 0 }
+#define FIELD(name)                                                       \
+	{                                                                 \
+#name, offsetof(struct tcp_info, tcpi_##name),            \
+			sizeof(((struct tcp_info *)0)->tcpi_##name), 0, 0 \
+	}
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define LOW_BITS(name, offset, shift, bits) { #name, offset, 1, shift, bits }
+#define LOW_BITS(name, offset, shift, bits)   \
+	{                                     \
+#name, offset, 1, shift, bits \
+	}
 #else
-#define LOW_BITS(name, offset, shift, bits) { #name, offset, 1, 8 - (shift) - (bits), bits }
+#define LOW_BITS(name, offset, shift, bits)                  \
+	{                                                    \
+#name, offset, 1, 8 - (shift) - (bits), bits \
+	}
 #endif
 	FIELD(state),
 	FIELD(ca_state),

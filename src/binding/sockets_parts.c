@@ -130,6 +130,14 @@ static int load_process_users(struct socket_rows *rows)
 	return r;
 }
 
+/* A netlink socket of the kernel's own, which has port id 0 (netlink(7)). */
+static bool is_kernels(const struct ph_socket *socket)
+{
+	static const uint8_t none[4] = { 0 };
+
+	return socket->proto == PH_NETLINK && memcmp(socket->laddr, none, sizeof(none)) == 0;
+}
+
 /* Says how many sockets have a file but no process that was seen. */
 static int count_ownerless(struct socket_rows *rows)
 {
@@ -139,20 +147,22 @@ static int count_ownerless(struct socket_rows *rows)
 	for (size_t i = 0; i < rows->sockets.count; i++) {
 		const struct ph_socket *socket = &rows->sockets.items[i];
 
-		if (socket->inode != 0 && socket_holder(rows, socket, 0, NULL) == NULL)
+		if (socket->inode != 0 && !is_kernels(socket) &&
+		    socket_holder(rows, socket, 0, NULL) == NULL)
 			count++;
 	}
 	if (count == 0)
 		return 0;
 	if (owners->hidden_processes == 0 && owners->all_processes)
-		return ph_reasons_add(&rows->reasons,
-				      "%zu socket%s no process here: the kernel's own, of a process "
-				      "outside this PID namespace, or closed meanwhile",
-				      count, count == 1 ? " has" : "s have");
+		return ph_reasons_add(
+			&rows->reasons,
+			"%zu socket%s no process here: the kernel's own, of a process "
+			"outside this PID namespace, or closed meanwhile",
+			count, count == 1 ? " has" : "s have");
 	return ph_reasons_add(&rows->reasons, "%zu socket%s an owner that %s", count,
-			      count == 1 ? " has" : "s have",
-			      geteuid() == 0 ? "cannot be seen from here" :
-					       "this user may not see; run with sudo");
+	                      count == 1 ? " has" : "s have",
+	                      geteuid() == 0 ? "cannot be seen from here"
+	                                     : "this user may not see; run with sudo");
 }
 
 static int load_owners(struct socket_rows *rows)
@@ -181,7 +191,7 @@ static int load_owners(struct socket_rows *rows)
 }
 
 const struct ph_process *socket_holder(const struct socket_rows *rows,
-				       const struct ph_socket *socket, size_t nth, int *fd)
+                                       const struct ph_socket *socket, size_t nth, int *fd)
 {
 	const struct ph_owners *owners = &rows->owners;
 	const struct ph_holder *holders;
@@ -201,71 +211,73 @@ const struct ph_process *socket_holder(const struct socket_rows *rows,
 
 static int compare_ifaces(const void *a, const void *b)
 {
-	uint32_t x = ((const struct socket_iface *)a)->ifindex,
-		 y = ((const struct socket_iface *)b)->ifindex;
+	const struct socket_iface *x = a, *y = b;
 
-	return (x > y) - (x < y);
+	if (x->netns != y->netns)
+		return x->netns < y->netns ? -1 : 1;
+	return (x->ifindex > y->ifindex) - (x->ifindex < y->ifindex);
 }
 
-const char *socket_iface_name(const struct socket_rows *rows, uint32_t ifindex)
+const char *socket_iface_name(const struct socket_rows *rows, const struct ph_socket *socket)
 {
-	struct socket_iface key = { .ifindex = ifindex }, *found;
+	struct socket_iface key = { .netns = socket->netns, .ifindex = socket->ifindex }, *found;
 
-	if (ifindex == 0 || rows->iface_count == 0)
+	if (socket->ifindex == 0 || rows->iface_count == 0)
 		return NULL;
 	found = bsearch(&key, rows->ifaces, rows->iface_count, sizeof(key), compare_ifaces);
 	return found != NULL ? found->name : NULL;
 }
 
-/* The names of the devices that sockets are bound to; one that is gone is called by its number. */
-static int name_ifaces(struct socket_rows *rows, const struct ph_links *links)
+/* The name of the socket's device; one that is gone is called by its number. */
+static int add_iface(struct socket_rows *rows, const struct ph_socket *socket,
+                     const struct ph_links *links)
 {
-	size_t capacity = 0;
+	const struct ph_link *link;
+	struct socket_iface *iface;
 
-	for (size_t i = 0; i < rows->sockets.count; i++) {
-		uint32_t ifindex = rows->sockets.items[i].ifindex;
-		const struct ph_link *link;
-		struct socket_iface *iface;
-
-		if (ifindex == 0 || socket_iface_name(rows, ifindex) != NULL)
-			continue;
-		if (ph_reserve(&rows->ifaces, rows->iface_count, &capacity,
-			       sizeof(*rows->ifaces)) < 0)
-			return -ENOMEM;
-		iface = &rows->ifaces[rows->iface_count++];
-		iface->ifindex = ifindex;
-		link = ph_links_find(links, ifindex);
-		if (link != NULL)
-			memcpy(iface->name, link->name, sizeof(iface->name));
-		else
-			snprintf(iface->name, sizeof(iface->name), "if%u", ifindex);
-		qsort(rows->ifaces, rows->iface_count, sizeof(*rows->ifaces), compare_ifaces);
-	}
+	if (socket_iface_name(rows, socket) != NULL)
+		return 0;
+	if (ph_reserve(&rows->ifaces, rows->iface_count, &rows->iface_capacity,
+	               sizeof(*rows->ifaces)) < 0)
+		return -ENOMEM;
+	iface = &rows->ifaces[rows->iface_count++];
+	iface->netns = socket->netns;
+	iface->ifindex = socket->ifindex;
+	link = ph_links_find(links, socket->ifindex);
+	if (link != NULL)
+		memcpy(iface->name, link->name, sizeof(iface->name));
+	else
+		snprintf(iface->name, sizeof(iface->name), "if%u", socket->ifindex);
+	qsort(rows->ifaces, rows->iface_count, sizeof(*rows->ifaces), compare_ifaces);
 	return 0;
 }
 
-static int load_ifaces(struct socket_rows *rows)
+static bool is_bound(const struct ph_socket *socket, uint32_t netns)
 {
+	return socket->netns == netns && socket->ifindex != 0;
+}
+
+int socket_rows_add_ifaces(struct socket_rows *rows, uint32_t netns)
+{
+	const struct ph_sockets *sockets = &rows->sockets;
 	struct ph_links links = { 0 };
 	struct ph_error error;
-	bool bound = false;
+	size_t first = 0;
 	int r;
 
-	for (size_t i = 0; !bound && i < rows->sockets.count; i++)
-		bound = rows->sockets.items[i].ifindex != 0;
-	if (!bound)
+	while (first < sockets->count && !is_bound(&sockets->items[first], netns))
+		first++;
+	if (first == sockets->count)
 		return 0;
-	free(rows->ifaces);
-	rows->ifaces = NULL;
-	rows->iface_count = 0;
 	r = ph_links_read(rows->context, &links, &error);
 	if (r == 0)
 		r = ph_reasons_join(&rows->reasons, &links.partial);
 	else if (r != -ENOMEM && r != -ECANCELED)
 		r = ph_reasons_add(&rows->reasons, "names of devices are unknown: %s",
-				   error.message);
-	if (r == 0)
-		r = name_ifaces(rows, &links);
+		                   error.message);
+	for (size_t i = first; r == 0 && i < sockets->count; i++)
+		if (is_bound(&sockets->items[i], netns))
+			r = add_iface(rows, &sockets->items[i], &links);
 	ph_links_free(&links);
 	return r;
 }
@@ -280,21 +292,21 @@ static int compare_details(const void *a, const void *b)
 }
 
 const struct ph_socket_detail *socket_detail(const struct socket_rows *rows,
-					     const struct ph_socket *socket)
+                                             const struct ph_socket *socket)
 {
 	struct socket_detail key = { .cookie = socket->cookie, .netns = socket->netns }, *found;
 
 	if (socket->cookie == 0 || rows->detail_count == 0)
 		return NULL;
 	found = bsearch(&key, rows->details, rows->detail_count, sizeof(key), compare_details);
-	return found != NULL ? &rows->detailed.details[found->detail] : NULL;
+	if (found == NULL)
+		return NULL;
+	return &(rows->complete ? &rows->sockets : &rows->detailed)->details[found->detail];
 }
 
 /* Sorts what the second dump brought, so that a cookie finds its detail. */
-static int index_details(struct socket_rows *rows)
+int socket_rows_index_details(struct socket_rows *rows, const struct ph_sockets *detailed)
 {
-	const struct ph_sockets *detailed = &rows->detailed;
-
 	free(rows->details);
 	rows->detail_count = 0;
 	rows->details = reallocarray(NULL, detailed->count + 1, sizeof(*rows->details));
@@ -338,7 +350,7 @@ static int load_details(struct socket_rows *rows)
 		return r;
 	if (r < 0)
 		return ph_reasons_add(&rows->reasons, "details are unknown: %s", error.message);
-	return index_details(rows);
+	return socket_rows_index_details(rows, &rows->detailed);
 }
 
 int socket_rows_load(void *storage, unsigned parts)
@@ -346,10 +358,12 @@ int socket_rows_load(void *storage, unsigned parts)
 	struct socket_rows *rows = storage;
 	int r = 0;
 
-	if (r == 0 && (parts & PART_USERS) != 0)
+	if (rows->complete)
+		parts &= ~(unsigned)(PART_DETAILS | PART_IFACES);
+	if ((parts & PART_USERS) != 0)
 		r = load_users(rows);
 	if (r == 0 && (parts & PART_IFACES) != 0)
-		r = load_ifaces(rows);
+		r = socket_rows_add_ifaces(rows, 0);
 	if (r == 0 && (parts & PART_OWNERS) != 0)
 		r = load_owners(rows);
 	if (r == 0 && (parts & PART_DETAILS) != 0)
@@ -363,6 +377,9 @@ void socket_rows_release(void *storage)
 
 	for (size_t i = 0; i < rows->user_count; i++)
 		free(rows->users[i].name);
+	for (size_t i = 0; i < rows->netns_count; i++)
+		free(rows->netns[i]);
+	free(rows->netns);
 	free(rows->users);
 	free(rows->ifaces);
 	free(rows->details);

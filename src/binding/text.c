@@ -7,7 +7,7 @@
 
 /* The result of a writer that makes at most `most` bytes of one, plus `extra`. */
 static int push_written(lua_State *L, size_t (*write)(const char *, size_t, char *), size_t most,
-			size_t extra)
+                        size_t extra)
 {
 	size_t length;
 	const char *text = luaL_checklstring(L, 1, &length);

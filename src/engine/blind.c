@@ -112,12 +112,8 @@ static int hides_pids(struct ph_context *context, int proc, bool *hides)
 	if (may_trace() && fstatat(proc, "1", &status, 0) == 0)
 		return 0;
 	r = ph_read_below(context->proc, "self/mountinfo", MOUNTS_BYTES, &text, NULL, NULL);
-	if (r == -ENOMEM)
-		return r;
-	if (r < 0) {
-		*hides = fstatat(proc, "1", &status, 0) < 0;
-		return 0;
-	}
+	if (r < 0)
+		return r == -ENOMEM ? r : 0;
 	for (line = text; line != NULL; line = rest) {
 		const char *options;
 

@@ -140,15 +140,12 @@ static bool take_metric(const struct nlattr *attribute, void *data)
 	}
 }
 
-static bool read_cache_info(const struct nlattr *attribute, struct ph_route *route)
+static bool read_expiry(const struct nlattr *attribute, struct ph_route *route)
 {
 	struct rta_cacheinfo info;
 
 	if (!attribute_struct(attribute, &info, sizeof(info), sizeof(info)))
 		return false;
-	route->references = info.rta_clntref;
-	route->used = info.rta_used;
-	route->error = (int32_t)info.rta_error;
 	if (info.rta_expires > 0)
 		route->expires_s = (uint32_t)info.rta_expires / USER_HZ;
 	return true;
@@ -196,7 +193,7 @@ static bool take_route_attribute(const struct nlattr *attribute, void *data)
 	case RTA_METRICS:
 		return attributes_nested(attribute, take_metric, route);
 	case RTA_CACHEINFO:
-		return read_cache_info(attribute, route);
+		return read_expiry(attribute, route);
 	default:
 		return take_way(attribute, reading);
 	}

@@ -260,7 +260,8 @@ static int add_file(struct ph_services *services, const char *root, const char *
 	char *text;
 	int r = ph_read_below(root, path, FILE_LIMIT, &text, &length, error);
 
-	if (r == -ENOENT || r == -ENOTDIR)
+	/* What this user may not read names nothing for him: the other sources still do. */
+	if (r == -ENOENT || r == -ENOTDIR || r == -EACCES)
 		return 0;
 	if (r < 0)
 		return r;
@@ -271,7 +272,9 @@ static int add_file(struct ph_services *services, const char *root, const char *
 /* A path of the user's own may be relative or not: it is opened as it stands. */
 static int add_user_file(struct ph_services *services, const char *path, struct ph_error *error)
 {
-	int r = add_file(services, ".", path, PH_SERVICE_USER, NULL);
+	/* "." may not be searched, which does not matter to a path from the root. */
+	const char *root = path[0] == '/' ? "/" : ".";
+	int r = add_file(services, root, path, PH_SERVICE_USER, NULL);
 
 	return r < 0 ? ph_fail(error, r, "reading the services file %s: %s", path, strerror(-r))
 	             : 0;

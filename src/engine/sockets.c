@@ -309,12 +309,19 @@ static int ask_diag(struct ph_socket_reader *reader, const struct source *source
 static int note_absent(struct ph_socket_reader *reader, const struct source *source, int why)
 {
 	unsigned long count = 0, more;
+	bool possible = source->counted[0] == NULL;
 
 	for (size_t i = 0; i < 2 && source->counted[i] != NULL; i++) {
-		if (ph_count_protocol(reader, source->counted[i], &more) == -ENOMEM)
-			return -ENOMEM;
+		int r = ph_count_protocol(reader, source->counted[i], &more);
+
+		if (r == -ENOMEM)
+			return r;
 		count += more;
+		possible = possible || r != 0;
 	}
+	/* A kernel without the protocol has no such sockets. */
+	if (!possible)
+		return 0;
 	if (count > 0)
 		return ph_reasons_add(&reader->sockets->partial,
 		                      "%lu %s sockets cannot be listed: sock_diag answers: %s",

@@ -434,7 +434,7 @@ int ph_count_protocol(struct ph_socket_reader *reader, const char *name, unsigne
 	char *buffer = malloc(BUFFER_BYTES);
 	struct lines lines = { .buffer = buffer };
 	struct line line;
-	int r;
+	int r, listed = 0;
 
 	*count = 0;
 	if (buffer == NULL)
@@ -451,10 +451,11 @@ int ph_count_protocol(struct ph_socket_reader *reader, const char *name, unsigne
 		line.at += length;
 		decimal(&line);
 		*count = decimal(&line);
+		listed = 1;
 		break;
 	}
 	if (lines.fd >= 0)
 		close(lines.fd);
 	free(buffer);
-	return r < 0 ? r : 0;
+	return r < 0 ? r : listed;
 }

@@ -125,8 +125,8 @@ int ph_open_proc(struct ph_socket_reader *reader);
 /* The rows of /proc/net. -ENOENT: this kernel has no such file; 1: some lines were not understood.
  */
 int ph_read_proc(struct ph_socket_reader *reader, uint8_t proto);
-/* How many sockets of `name` (of /proc/net/protocols) this namespace has. 0, -ENOMEM, or -errno
- * where the file cannot be read, and the count is 0. */
+/* How many sockets of `name` (of /proc/net/protocols) this namespace has. 1; 0: the kernel does not
+ * have the protocol; -ENOMEM, or -errno where the file cannot be read, and the count is 0. */
 int ph_count_protocol(struct ph_socket_reader *reader, const char *name, unsigned long *count);
 
 #endif

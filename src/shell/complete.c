@@ -1,6 +1,6 @@
 /*
- * Completion: what readline asks, the module porthole.complete answers. The answer is copied before
- * readline sees any of it, so that no Lua value has to live meanwhile.
+ * Completion: what readline asks, the module porthole.shell.complete answers. The answer is copied
+ * before readline sees any of it, so that no Lua value has to live meanwhile.
  */
 #include <lauxlib.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "line.h"
 #include "porthole/text.h"
 
-#define MOST_CANDIDATES 2000
+#define MOST_CANDIDATES 50000
 
 /* readline's functions have no argument of their own. */
 static struct {
@@ -133,6 +133,20 @@ static void replace_more(int start)
 	rl_end_undo_group();
 }
 
+/* The candidates as readline wants them: first what they have in common. */
+static char **answered(const char *text)
+{
+	char **matches = rl_completion_matches(text, generate);
+	char *typed = matches != NULL && self.remark != NULL ? strdup(text) : NULL;
+
+	/* Names that were not looked at may have less in common: nothing is put into the line. */
+	if (typed != NULL) {
+		free(matches[0]);
+		matches[0] = typed;
+	}
+	return matches;
+}
+
 static char **attempt(const char *text, int start, int end)
 {
 	int top = lua_gettop(self.L);
@@ -142,6 +156,7 @@ static char **attempt(const char *text, int start, int end)
 	/* Never file names by default. */
 	rl_attempted_completion_over = 1;
 	rl_sort_completion_matches = 0;
+	rl_completion_suppress_quote = 1;
 	forget();
 	self.back = 0;
 	lua_pushcfunction(self.L, l_ask);
@@ -150,7 +165,7 @@ static char **attempt(const char *text, int start, int end)
 		if (self.back > 0)
 			replace_more(start);
 		else if (self.count > 0)
-			matches = rl_completion_matches(text, generate);
+			matches = answered(text);
 	}
 	lua_settop(self.L, top);
 	return matches;
@@ -160,17 +175,19 @@ static char **attempt(const char *text, int start, int end)
  * Returns the columns written. */
 static int put(const char *text, int room)
 {
-	char escaped[64];
 	int used = 0;
 
 	for (size_t length = strlen(text); length > 0;) {
 		uint32_t code;
-		size_t size = ph_text_decode(text, length, &code);
+		size_t size = ph_text_decode(text, length, &code), bytes;
 		int width = (int)ph_text_width(text, size);
+		/* One byte becomes 8 at most, one character has 4. */
+		char escaped[32] = "";
 
 		if (used + width > room)
 			break;
-		fwrite(escaped, 1, ph_text_escape(text, size, escaped), rl_outstream);
+		bytes = ph_text_escape(text, size, escaped);
+		fwrite(escaped, 1, bytes, rl_outstream);
 		used += width;
 		text += size;
 		length -= size;
@@ -277,5 +294,6 @@ void complete_open(struct shell *shell)
 	rl_completion_display_matches_hook = list;
 	rl_completer_word_break_characters = word_breaks();
 	rl_completer_quote_characters = NULL;
+	rl_basic_quote_characters = "";
 	rl_special_prefixes = NULL;
 }

@@ -14,9 +14,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "history.h"
 #include "interrupt.h"
 
 static bool on_terminal;
+/* Whether Ctrl-C met an empty line. */
+static bool was_empty;
 static volatile sig_atomic_t continued;
 
 static void on_continue(int signal_number)
@@ -41,8 +44,12 @@ static bool wait_key(int fd)
 	if (rl_pending_signal() == 0 && !interrupt_pressed() && !continued)
 		r = ppoll(&event, 1, NULL, &before);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	return r > 0;
+	/* Both at once: the signal came first, and a key behind Ctrl-C belongs to the next line. */
+	return r > 0 && rl_pending_signal() == 0 && !interrupt_pressed();
 }
+
+/* Set while an interrupted line is being ended. */
+static bool ending;
 
 static int read_key(FILE *stream)
 {
@@ -51,6 +58,10 @@ static int read_key(FILE *stream)
 		ssize_t got;
 
 		if (interrupt_pressed()) {
+			/* Asked again until readline is back: only the first time tells. */
+			if (!ending)
+				was_empty = rl_end == 0;
+			ending = true;
 			rl_replace_line("", 0);
 			return '\n';
 		}
@@ -70,6 +81,14 @@ static int read_key(FILE *stream)
 	}
 }
 
+/* The prompt is there already: nobody waits for a long history. */
+static int on_first_prompt(void)
+{
+	rl_pre_input_hook = NULL;
+	history_load();
+	return 0;
+}
+
 void line_open(struct shell *shell)
 {
 	struct sigaction action = { .sa_handler = on_continue };
@@ -85,6 +104,8 @@ void line_open(struct shell *shell)
 	rl_catch_signals = 1;
 	rl_change_environment = 0;
 	rl_getc_function = read_key;
+	rl_pre_input_hook = on_first_prompt;
+	history_open();
 	complete_open(shell);
 }
 
@@ -92,10 +113,11 @@ static enum line_outcome read_edited(const char *prompt, char **line)
 {
 	/* The window may have changed while something ran. */
 	rl_reset_screen_size();
+	ending = false;
 	*line = readline(prompt);
 	if (interrupt_take()) {
 		free(*line);
-		return LINE_INTERRUPTED;
+		return ending && was_empty ? LINE_INTERRUPTED_EMPTY : LINE_INTERRUPTED;
 	}
 	return *line != NULL ? LINE_TEXT : LINE_END;
 }

@@ -8,10 +8,12 @@ enum line_outcome {
 	LINE_TEXT,
 	LINE_END, /* end of input, Ctrl-D */
 	LINE_INTERRUPTED, /* Ctrl-C: what was typed is thrown away */
+	LINE_INTERRUPTED_EMPTY, /* Ctrl-C, and nothing had been typed */
 	LINE_NO_MEMORY
 };
 
-/* Prepares readline, with completion through the module porthole.complete. */
+/* Prepares readline, with its history, and with completion through the module
+ * porthole.shell.complete. */
 void line_open(struct shell *shell);
 
 /* Reads a line without its newline. For LINE_TEXT `*line` is owned by the caller, which frees it.

@@ -65,6 +65,7 @@ static double run(char **command)
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	if (posix_spawnp(&child, command[0], &actions, NULL, command, environ) != 0)
 		die(command[0]);

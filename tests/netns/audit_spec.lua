@@ -22,12 +22,14 @@ local function start_world(copies)
     local hold, truth_file = directory .. "/hold", directory .. "/truth"
     os.remove(hold)
     assert(os.execute("mkfifo " .. quoted(hold)))
-    assert(os.execute(("%s %d < %s > %s &"):format(quoted(world_program), copies, quoted(hold), quoted(truth_file))))
+    assert(os.execute(("%s %d > %s < %s &"):format(quoted(world_program), copies, quoted(truth_file), quoted(hold))))
+    -- The world has opened its end, and with that the shell its output, once this returns.
     local writer = assert(io.open(hold, "w"))
     local truth, count, ready
     for _ = 1, 100 do
         truth, count, ready = {}, 0, false
-        for line in io.lines(truth_file) do
+        local file <close> = assert(io.open(truth_file, "r"))
+        for line in file:lines() do
             if line == "ready" then
                 ready = true
                 break

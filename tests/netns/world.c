@@ -6,8 +6,8 @@
  *
  *	{"proto":"tcp","port":20001,"address":"0.0.0.0","iface":null,"v6only":null,"pid":12,"uid":0,...}
  *
- * Sockets that are no open port (connected ones, UDP-Lite, Unix) are made too and not printed: an
- *audit must not show them.
+ * Sockets that are no open port (connected ones, unbound ones, Unix) are made too and not printed:
+ *an audit must not show them.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -188,6 +188,16 @@ static void quoted(const char *key, const char *value, bool bare)
 		printf("\"%s\":\"%s\",", key, value);
 }
 
+/* The kernel makes a socket IPv6-only that is bound to a single IPv6 address (__inet6_bind). */
+static const char *takes_v6_only(const struct bind *bind)
+{
+	if (bind->v6only < 0)
+		return NULL;
+	if (strcmp(bind->address, "::") == 0 || strncmp(bind->address, "::ffff:", 7) == 0)
+		return bind->v6only ? "true" : "false";
+	return "true";
+}
+
 static void tell(const struct bind *bind, const char *proto, int port, pid_t pid, uid_t uid,
                  const char *kind)
 {
@@ -195,7 +205,7 @@ static void tell(const struct bind *bind, const char *proto, int port, pid_t pid
 	quoted("proto", proto, false);
 	quoted("address", bind->address, false);
 	quoted("iface", bind->iface, false);
-	quoted("v6only", bind->v6only < 0 ? NULL : bind->v6only ? "true" : "false", true);
+	quoted("v6only", takes_v6_only(bind), true);
 	quoted("ipv4", bind->ipv4, true);
 	quoted("ipv6", bind->ipv6, true);
 	quoted("reach", bind->reach, false);
@@ -304,7 +314,6 @@ static int connected_pair(int port)
 
 static void decoys(int port)
 {
-	static const struct bind any = { "0.0.0.0", NULL, NULL, NULL, NULL, -1 };
 	struct sockaddr_un path = { .sun_family = AF_UNIX, .sun_path = "\0porthole-world" };
 	struct sockaddr_storage peer;
 	int fd;
@@ -315,7 +324,9 @@ static void decoys(int port)
 		die("a connected UDP socket");
 	if (socket(AF_INET6, SOCK_DGRAM, 0) < 0 || socket(AF_INET, SOCK_STREAM, 0) < 0)
 		die("unbound sockets");
-	if (open_bound(&any, IPPROTO_UDPLITE, port, false) < 0 && errno != EPROTONOSUPPORT)
+	if (open_bound(&binds[0], IPPROTO_UDPLITE, port, false) >= 0)
+		tell(&binds[0], "udplite", port, getpid(), getuid(), "udplite");
+	else if (errno != EPROTONOSUPPORT)
 		die("UDP-Lite");
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
 	if (bind(fd, (struct sockaddr *)&path, sizeof(sa_family_t) + 16) < 0 || listen(fd, 1) < 0)

@@ -69,7 +69,7 @@ function M.read(path)
 end
 
 function M.remove(folder)
-    assert(folder:find("^/tmp/[%w._]+$"))
+    assert(folder:find("^/tmp/[%w._/-]+$") and not folder:find("..", 1, true))
     os.execute("rm -rf " .. folder)
 end
 

@@ -9,12 +9,11 @@ local M = {}
 local quote = core.text.json
 local MAX_DEPTH = 64
 
---- The keys of the records in a list, in order: each is there in every record, null where it is unknown.
-M.fields = {
-    processes = { "pid", "name", "exe", "cmdline", "user", "fd" },
-    addresses = { "address", "iface", "v6only" },
-    exposure = { "zone", "from", "iface", "family", "address", "verdict", "why" },
-}
+--- The keys that a record has in every case, in order, null where unknown: the `__fields` of its metatable.
+local function fields_of(record)
+    local meta = getmetatable(record)
+    return type(meta) == "table" and meta.__fields or nil
+end
 
 --- The shortest text that reads back as the same number; JSON has no infinity and no NaN.
 local function number_text(value)
@@ -46,9 +45,9 @@ end
 local json
 
 --- A key may become another's equal once its invalid bytes are replaced: no key comes twice.
-local function object(value, keys, depth)
+local function object(value, depth)
     local parts, seen = {}, {}
-    for _, key in ipairs(keys or sorted_keys(value)) do
+    for _, key in ipairs(fields_of(value) or sorted_keys(value)) do
         local name = quote(tostring(key))
         local base, n = name, 1
         while seen[name] do
@@ -56,15 +55,15 @@ local function object(value, keys, depth)
             name = base:gsub('"$', "#" .. n .. '"')
         end
         seen[name] = true
-        parts[#parts + 1] = name .. ":" .. json(value[key], nil, nil, depth + 1)
+        parts[#parts + 1] = name .. ":" .. json(value[key], nil, depth + 1)
     end
     return "{" .. table.concat(parts, ",") .. "}"
 end
 
-local function array(value, keys, depth)
+local function array(value, depth)
     local parts = {}
     for i = 1, #value do
-        parts[i] = json(value[i], nil, keys, depth + 1)
+        parts[i] = json(value[i], nil, depth + 1)
     end
     return "[" .. table.concat(parts, ",") .. "]"
 end
@@ -80,10 +79,9 @@ end
 
 --- @tparam any value
 -- @tparam[opt] string kind the column's type: "list" and "table" decide what an empty table is
--- @tparam[opt] {string,...} keys of the records in it
 -- @tparam[opt=0] integer depth
 -- @treturn string JSON on one line, without a raw control character
-function json(value, kind, keys, depth)
+function json(value, kind, depth)
     depth = depth or 0
     local what = type(value)
     if depth > MAX_DEPTH then
@@ -104,9 +102,9 @@ function json(value, kind, keys, depth)
     elseif what ~= "table" then
         return quote(tostring(value))
     elseif kind == "list" or (kind ~= "table" and #value > 0) then
-        return array(value, keys, depth)
+        return array(value, depth)
     end
-    return object(value, keys, depth)
+    return object(value, depth)
 end
 
 --- One row as a JSON object: every column, in order.
@@ -118,7 +116,7 @@ function M.row_json(row, columns, depth)
     local parts = {}
     for i, column in ipairs(columns) do
         local name = column.name
-        parts[i] = quote(name) .. ":" .. json(row[name], column.type, M.fields[name], depth or 0)
+        parts[i] = quote(name) .. ":" .. json(row[name], column.type, depth or 0)
     end
     return "{" .. table.concat(parts, ",") .. "}"
 end
@@ -136,7 +134,7 @@ function M.plain(row, column)
     elseif type(value) == "number" then
         return number_text(value) or ""
     end
-    return json(value, column.type, M.fields[column.name])
+    return json(value, column.type)
 end
 
 M.json = json

@@ -1,10 +1,15 @@
 --- Completion: what may stand where the cursor is.
 -- Nothing of the user's is ever run to find out: no function, no metamethod. Tables are read raw, `__index` is followed
 -- where it is a table. Rows of the library tell their columns; what a function of the library returns is known.
--- @module porthole.complete
+-- @module porthole.shell.complete
 
 local core = require "porthole.core"
 local inspect = require "porthole.inspect"
+
+-- A script may replace the globals; the shell goes on with the real ones.
+local debug, math, package, table = debug, math, package, table
+local ipairs, next, pairs, pcall, rawget, require = ipairs, next, pairs, pcall, rawget, require
+local tonumber, type = tonumber, type
 
 local M = {}
 
@@ -72,7 +77,9 @@ local function token_at(source, at)
     local c = source:sub(at, at)
     if c == '"' or c == "'" then
         local to, text, open = quoted(source, at)
-        return made("string", to, text, open)
+        local token = made("string", to, text, open)
+        token.quote = c
+        return token
     end
     local to, text, open = long_bracket(source, at)
     if to then
@@ -471,8 +478,9 @@ local function add_rests(answer, names, typed, notes, ending)
     return sorted(answer)
 end
 
-local function loaded_modules()
-    local names = {}
+--- Names of modules: those that are loaded, and those whose files lie along the path.
+local function modules(begun)
+    local names, parent = {}, begun:match("^(.*%.)") or ""
     for _, t in ipairs { package.loaded, package.preload } do
         for name in next, t do
             if type(name) == "string" then
@@ -480,18 +488,26 @@ local function loaded_modules()
             end
         end
     end
+    for folder, ending in (package.path .. ";" .. package.cpath):gmatch("([^;?]*)%?(%.%a+)") do
+        for _, file in ipairs(core.directory(folder .. parent:gsub("%.", "/")) or {}) do
+            local name = file:sub(-#ending) == ending and file:sub(1, -#ending - 1)
+            if name and inspect.is_name(name) then
+                names[#names + 1] = parent .. name
+            end
+        end
+    end
     return names
 end
 
---- Keys of `t["...`.
-local function complete_index(answer, object, typed)
+--- Keys of `t["...`; `quote` is the one that was typed, nil in a long bracket.
+local function complete_index(answer, object, typed, quote)
     local keys = {}
     each_key(answer, tables_of(object), function(key)
-        if not key:find('["\\]') then
+        if not key:find("[\"'\\]") then
             keys[#keys + 1] = key
         end
     end)
-    return add_rests(answer, keys, typed, nil, '"]')
+    return add_rests(answer, keys, typed, nil, quote and quote .. "]")
 end
 
 --- Names of a folder, folders with a slash.
@@ -511,7 +527,7 @@ local takes_files = { dofile = true, loadfile = true, open = true, lines = true,
 local function complete_string(answer, tokens, at, typed)
     if is_sign(tokens[at - 1], "[") then
         local object = value_before(tokens, at - 2)
-        return object ~= nil and complete_index(answer, object, typed) or answer
+        return object ~= nil and complete_index(answer, object, typed, tokens[at].quote) or answer
     end
     local callee = callee_of(tokens, at)
     local name = callee and tokens[callee].text
@@ -523,7 +539,7 @@ local function complete_string(answer, tokens, at, typed)
     if columns and (name == "select" or name == "sort" or name == "group" or name == "map") then
         return complete_columns(answer, columns)
     elseif name == "require" then
-        return add_rests(answer, loaded_modules(), typed)
+        return add_rests(answer, modules(typed .. answer.word), typed)
     elseif name == "recipe" then
         return add_rests(answer, M.recipes(), typed, M.recipe_notes)
     elseif takes_files[name] then
