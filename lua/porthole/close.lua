@@ -197,7 +197,7 @@ end
 
 --- A listener without a process to be seen.
 function Builder:without_holder(listener)
-    if core.euid ~= 0 then
+    if core.process.euid() ~= 0 then
         self.hidden = true
         self:cannot_do("%s: who holds it cannot be seen by this user; run porthole with sudo", port_text(listener))
         return
@@ -420,7 +420,7 @@ function Builder:carries_us(connections)
                 return ("port %d carries the session in which porthole runs"):format(connection.port)
             end
         end
-        if #processes == 0 and sshd and core.euid ~= 0 then
+        if #processes == 0 and sshd and core.process.euid() ~= 0 then
             return ("port %d may carry the session in which porthole runs"):format(connection.port)
         end
     end

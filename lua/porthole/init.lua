@@ -9,11 +9,7 @@ local M = {}
 
 --- Facts that the C part reads. Those of them that this build has are set.
 for _, name in ipairs {
-<<<<<<< HEAD
-    "sockets", "interfaces", "routes", "rules", "neighbors", "groups", "counters", "services", "json",
-=======
     "sockets", "interfaces", "routes", "proc_routes", "rules", "neighbors", "groups", "counters", "services", "json",
->>>>>>> main
     "sleep",
 } do
     M[name] = core[name]
@@ -33,6 +29,18 @@ M.endpoints = late("porthole.endpoints", "endpoints")
 --- One row for each process that holds a socket.
 -- @function processes
 M.processes = late("porthole.processes", "processes")
+
+--- One service or socket unit: `unit("apache2"):status()`, `:ports()`, `:log(10)`, and plans: `:stop()`, `:start()`.
+-- @function unit
+M.unit = late("porthole.unit", "unit")
+
+--- One row for each unit that the service manager has loaded.
+-- @function units
+M.units = late("porthole.unit", "units")
+
+--- The plan that closes a port.
+-- @function close_port
+M.close_port = late("porthole.close", "close_port")
 
 --- Explains a name, a function, rows or a recipe.
 -- @function help

@@ -2,8 +2,8 @@
 -- from has changed, does nothing before `:apply()`, and can be taken back by `:undo()`.
 --
 -- Its fields: `title`; `steps`, in order; `affects`, what else changes; `notes`; `cannot`, what it leaves alone and
--- why; `refused`, why it must not be applied as it is (`message`, `code`), or nil; after `:apply()` `outcomes`, a sentence a
--- step, and `undo_steps`.
+-- why; `refused`, why it must not be applied as it is (`message`, `code`), or nil; after `:apply()` `outcomes`, a
+-- sentence a step, and `undo_steps`.
 -- @module porthole.plan
 
 local core = require "porthole.core"
@@ -305,7 +305,7 @@ local function asker()
     if file then
         file:close()
     end
-    local who = ("uid %d"):format(core.euid or -1)
+    local who = ("uid %d"):format(core.process.euid())
     if login and login ~= 4294967295 then
         who = ("%s, login uid %d"):format(who, login)
     end

@@ -512,6 +512,13 @@ static int l_process_list(lua_State *L)
 	return 1;
 }
 
+/* process.euid() -> the effective user id */
+static int l_process_euid(lua_State *L)
+{
+	lua_pushinteger(L, geteuid());
+	return 1;
+}
+
 /* process.self() -> the own pid */
 static int l_process_self(lua_State *L)
 {
@@ -581,11 +588,9 @@ void open_units(lua_State *L)
 		{ NULL, NULL },
 	};
 	static const luaL_Reg process[] = {
-		{ "read", l_process_read },
-		{ "list", l_process_list },
-		{ "self", l_process_self },
-		{ "finish", l_process_finish },
-		{ NULL, NULL },
+		{ "read", l_process_read },     { "list", l_process_list },
+		{ "euid", l_process_euid },     { "self", l_process_self },
+		{ "finish", l_process_finish }, { NULL, NULL },
 	};
 
 	new_metatable(L, MANAGER_METATABLE, methods, l_close);
