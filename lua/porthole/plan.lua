@@ -122,6 +122,26 @@ local function was_active(step)
     return active == "active" or active == "activating" or active == "reloading"
 end
 
+local SETTLE_LOOKS, SETTLE_SECONDS = 20, 0.1
+
+--- An init script may answer before its daemon has written its pid file: its state is looked at for a while.
+local function settles(plan, step, outcome)
+    if outcome.exit_status ~= 0 or outcome.job ~= "done" then
+        return false
+    end
+    for _ = 1, SETTLE_LOOKS do
+        local unit = core.sleep(SETTLE_SECONDS) and plan.managers:call(step.user, "read", step.unit)
+        if not unit then
+            return false
+        end
+        outcome.active, outcome.sub = unit.active, unit.sub
+        if reached(step.verb, outcome) then
+            return true
+        end
+    end
+    return false
+end
+
 local function run_job(plan, step)
     if step.verb == "stop" and was_active(step) or step.verb == "start" and step.facts and not was_active(step) then
         remember_undo(plan, step)
@@ -134,7 +154,7 @@ local function run_job(plan, step)
             message = ("%s: cancelled while waiting; it is still %s, and that goes on"):format(shown(step), still)
         end
         return nil, message, code
-    elseif not reached(step.verb, outcome) then
+    elseif not reached(step.verb, outcome) and not settles(plan, step, outcome) then
         return failure(plan, step, outcome)
     end
     return true, ("%s: %s"):format(shown(step), state_text(outcome))
@@ -319,10 +339,37 @@ local function record(step, ok, message)
         first, asker())), step.unit)
 end
 
+--- Calls a function; where Ctrl-C ended it, `instead` says what is true now.
+local function interruptible(instead, fn, ...)
+    local done, ok, message, code = pcall(fn, ...)
+    if done then
+        return ok, message, code
+    elseif not tostring(ok):find("interrupted", 1, true) then
+        error(ok, 0)
+    end
+    return nil, instead(), "ECANCELED"
+end
+
+--- Ctrl-C ends the waiting, and not the order.
+local function after_interrupt(plan, step)
+    if not step.unit then
+        return M.step_text(step) .. ": interrupted while waiting; whether it ended is not known"
+    end
+    local unit = plan.managers:call(step.user, "read", step.unit)
+    if not unit then
+        return ("%s: interrupted while waiting; its state is not known"):format(shown(step))
+    end
+    local still = moving[unit.active or ""]
+    still = still and ("still %s, and that goes on: "):format(still) or ""
+    return ("%s: interrupted while waiting; it is %s%s"):format(shown(step), still, state_text(unit))
+end
+
 --- Runs steps in order. true; or nil, a message and a code.
 local function run(plan, steps)
     for _, step in ipairs(steps) do
-        local ok, message, code = kinds[step.verb].run(plan, step)
+        local ok, message, code = interruptible(function()
+            return after_interrupt(plan, step)
+        end, kinds[step.verb].run, plan, step)
         record(step, ok, message)
         plan.outcomes[#plan.outcomes + 1] = message
         if not ok then
@@ -347,7 +394,9 @@ function Plan:apply()
     self.state = "applied"
     local ok, message, code = run(self, self.steps)
     if ok and self.verify then
-        ok, message, code = self.verify(self)
+        ok, message, code = interruptible(function()
+            return "interrupted before it was seen whether it holds"
+        end, self.verify, self)
         if ok and type(message) == "string" then
             self.outcomes[#self.outcomes + 1] = message
         end
