@@ -140,7 +140,7 @@ check-valgrind: deps-test
 
 lint: deps-lint
 	@$(MAKE) --no-print-directory BUILD=build/lint WERROR=1 test-programs
-	@BUILD=build/lint FLAGS='$(DEFINES) -Iinclude -Isrc -Itests/support -Ibuild/lint/generated' tools/lint
+	@BUILD=build/lint FLAGS='-D_GNU_SOURCE -Iinclude -Isrc -Itests/support -Ibuild/lint/generated' tools/lint
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
