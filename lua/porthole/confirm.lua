@@ -66,6 +66,15 @@ local function visible(text)
     return (text:gsub("[^\n]+", core.text.escape))
 end
 
+--- Lines as one text that is safe to print.
+function M.visible(lines)
+    local list = {}
+    for i, line in ipairs(lines) do
+        list[i] = core.text.escape(line)
+    end
+    return table.concat(list, "\n") .. "\n"
+end
+
 --- Several lines to standard error.
 local function tell(text)
     io.stderr:write(visible(text), "\n")

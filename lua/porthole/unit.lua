@@ -348,6 +348,13 @@ function Unit:__tostring()
     return ("unit %s"):format(self.name)
 end
 
+--- The full name of a unit as its user wrote it; or nil and what is wrong with it.
+-- @tparam string name
+-- @tparam[opt] string backend
+function M.full_name(name, backend)
+    return core.units.name(backend or "systemd", name)
+end
+
 --- A unit by its name: `apache2`, `ssh.socket`, `getty@tty1`.
 -- @tparam string name
 -- @tparam[opt] table options `user`, the number of the user whose own manager has it; `backend`

@@ -1,7 +1,7 @@
-local core = require "porthole.core"
 local close = require "porthole.close"
 local confirm = require "porthole.confirm"
 local open = require "porthole.open"
+local units = require "porthole.unit"
 
 --- A port where it begins with a digit and can be one; otherwise a unit's name.
 local function read(ctx, word, backend)
@@ -12,7 +12,7 @@ local function read(ctx, word, backend)
         end
         return entry
     end
-    local name, problem = core.units.name(backend or "systemd", word)
+    local name, problem = units.full_name(word, backend)
     if not name then
         ctx.usage(problem)
     end

@@ -1,4 +1,3 @@
-local core = require "porthole.core"
 local confirm = require "porthole.confirm"
 local units = require "porthole.unit"
 
@@ -29,10 +28,7 @@ local function status_text(unit, row)
     for i = 1, log and #log or 0 do
         lines[#lines + 1] = ("  log      %s: %s"):format(log[i].source or "?", log[i].message or "")
     end
-    for i, line in ipairs(lines) do
-        lines[i] = core.text.escape(line)
-    end
-    return table.concat(lines, "\n") .. "\n"
+    return confirm.visible(lines)
 end
 
 local function status(unit)
@@ -63,7 +59,7 @@ is judged by the unit's state afterwards, not by what its manager answered.]],
         },
     },
     run = function(ctx, args)
-        local name, problem = core.units.name(args.backend or "systemd", args.name)
+        local name, problem = units.full_name(args.name, args.backend)
         if not name then
             ctx.usage(problem)
         end

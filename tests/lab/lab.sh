@@ -31,7 +31,7 @@ lab_files() { # what the tests need beside the distribution's own
 	cp -a "$LAB_HERE/files/both/." "$LAB_ROOT/"
 	chroot "$LAB_ROOT" useradd -m -u 1000 -s /bin/sh ann 2>/dev/null || :
 	mkdir -p "$LAB_ROOT/porthole" "$LAB_ROOT/root/.ssh"
-	ssh-keygen -q -t ed25519 -N '' -f "$LAB_ROOT/root/.ssh/id_ed25519" </dev/null
+	chroot "$LAB_ROOT" ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 </dev/null
 	cp "$LAB_ROOT/root/.ssh/id_ed25519.pub" "$LAB_ROOT/root/.ssh/authorized_keys"
 	printf 'StrictHostKeyChecking no\nLogLevel ERROR\n' >"$LAB_ROOT/root/.ssh/config"
 	chmod 700 "$LAB_ROOT/root/.ssh"
@@ -92,6 +92,8 @@ lab_boot() {
 lab_wait_leader() {
 	LAB_LEADER=
 	for _ in $(seq 200); do
+		# Numbers have no spaces.
+		# shellcheck disable=SC2013
 		for child in $(cat "/proc/$LAB_NSPAWN/task/$LAB_NSPAWN/children" 2>/dev/null); do
 			case $(cat "/proc/$child/comm" 2>/dev/null) in systemd | init) LAB_LEADER=$child ;; esac
 		done
