@@ -209,6 +209,7 @@ help:
 		'make check        likewise, then all tests (SUITES="unit spec" for some)' \
 		'make check-asan   all tests under AddressSanitizer and UndefinedBehaviorSanitizer' \
 		'make check-valgrind  the unit tests under valgrind' \
+		'make check-lab    acts on services, in a booted Debian of its own (root); make lab leaves a shell there' \
 		'make lint         compiler, clang-tidy, cppcheck, luacheck, shellcheck, layers, format' \
 		'make fuzz         each parser for FUZZ_SECONDS under libFuzzer' \
 		'make check-minbase   the README'\''s commands in an empty Debian tree (root)' \
@@ -219,6 +220,8 @@ help:
 		'make deps         installs the packages for running and building (packages.txt)' \
 		'make clean        removes what was built' \
 		'Variables: V=1 BUILD=dir CC= CFLAGS= SANITIZE=address,undefined WERROR=1'
+
+include tests/lab/lab.mk
 
 FORCE:
 .PHONY: all test-programs deps deps-test deps-lint run check check-asan check-valgrind lint format bench fuzz deps-fuzz check-minbase docs install \
