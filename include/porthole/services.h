@@ -16,8 +16,9 @@ struct ph_service {
 	const char *name;
 	const char *const *aliases; /* NULL-terminated, never NULL */
 	const char *proto; /* "tcp", "udp", "sctp", "dccp", or whatever the file says */
-	const char *description; /* "" where there is none */
-	uint16_t port;
+	/* The registry's, or the comment on the file's line; "" where there is none. Bytes. */
+	const char *description;
+	uint16_t port, last_port; /* last_port: of a range of the registry; else it is `port` */
 	uint8_t source; /* enum ph_service_source */
 };
 
@@ -32,13 +33,25 @@ int ph_services_load(struct ph_context *context, struct ph_services **services,
                      struct ph_error *error);
 void ph_services_free(struct ph_services *services);
 
-/* The first entry in the order of sources, or NULL. `proto` NULL: tcp, then udp, then any other. */
+/*
+ * The registry of one services(5) text, as if it were the file of `source` and the only one. The
+ * text is copied. 0 or -ENOMEM.
+ */
+int ph_services_parse(const char *text, size_t length, enum ph_service_source source,
+                      struct ph_services **services, struct ph_error *error);
+
+/*
+ * The first entry in the order of sources, or NULL; an entry of that very port comes before one
+ * whose range holds it. `proto` NULL: tcp, then udp, then any other, of the first source that knows
+ * the port. Looking up fills entries in `services`: one thread at a time.
+ */
 const struct ph_service *ph_services_by_port(const struct ph_services *services, uint16_t port,
                                              const char *proto);
-/* Names and aliases; ASCII letters' case is folded only where no exact name fits. */
+/* By name or alias, otherwise like by_port; ASCII letters' case is folded only where no exact name
+ * fits. */
 const struct ph_service *ph_services_by_name(const struct ph_services *services, const char *name,
                                              const char *proto);
-/* All entries, by source, then in the file's order. */
+/* All entries, by source, then in the file's order. NULL beyond the last. */
 const struct ph_service *ph_services_at(const struct ph_services *services, size_t index);
 size_t ph_services_count(const struct ph_services *services);
 
