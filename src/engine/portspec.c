@@ -157,8 +157,9 @@ static int add_named(struct parser *parser, const char *name, size_t length)
 		return 0;
 	if (other)
 		return fail_item(parser, name, length,
-				 other & PH_PORTS_UDP ? "is a UDP service only: write U: before it"
-						      : "is a TCP service only: write T: before it");
+		                 other & PH_PORTS_UDP
+		                         ? "is a UDP service only: write U: before it"
+		                         : "is a TCP service only: write T: before it");
 	return fail_item(parser, name, length, "is no service that the registry knows");
 }
 
@@ -198,10 +199,9 @@ static int add_range(struct parser *parser, const char *item, size_t length)
 	}
 	if (at < end)
 		return fail_item(parser, item, length,
-				 "is neither a port nor a range such as 1-1024");
+		                 "is neither a port nor a range such as 1-1024");
 	if (low > high)
-		return fail_item(parser, item, length,
-				 "is backwards: the lower port comes first");
+		return fail_item(parser, item, length, "is backwards: the lower port comes first");
 	if (parser->registered)
 		add_registered(parser, low, high);
 	else
@@ -224,7 +224,7 @@ static int add_item(struct parser *parser, const char *item, size_t length)
 	for (size_t i = 0; i < length; i++) {
 		if (!in_name(item[i]))
 			return fail_item(parser, item, length,
-					 "is no port, range, or service name");
+			                 "is no port, range, or service name");
 		name = name || ((item[i] < '0' || item[i] > '9') && item[i] != '-');
 	}
 	if (!name)
@@ -253,10 +253,10 @@ static int read_section(struct parser *parser)
 	case 'S':
 	case 'P':
 		return fail_item(parser, parser->at, 2,
-				 "is not probed here: only T: (TCP) and U: (UDP) are");
+		                 "is not probed here: only T: (TCP) and U: (UDP) are");
 	default:
 		return fail_item(parser, parser->at, 2,
-				 "is no protocol: write T: for TCP or U: for UDP");
+		                 "is no protocol: write T: for TCP or U: for UDP");
 	}
 	parser->at += 2;
 	return 1;
@@ -279,7 +279,7 @@ static int read_item(struct parser *parser)
 		parser->at++;
 	if (parser->at == item)
 		return fail_item(parser, item, (size_t)(parser->end - item),
-				 "begins with an empty item");
+		                 "begins with an empty item");
 	if (add_item(parser, item, (size_t)(parser->at - item)) < 0)
 		return -EINVAL;
 	skip_spaces(parser);
@@ -292,14 +292,14 @@ static int read_item(struct parser *parser)
 	}
 	if (parser->at < parser->end && *parser->at != ',')
 		return fail_item(parser, parser->at, (size_t)(parser->end - parser->at),
-				 "comes without a comma before it");
+		                 "comes without a comma before it");
 	parser->at += parser->at < parser->end;
 	return 0;
 }
 
 int ph_portspec_parse(const char *text, size_t length, unsigned plain,
-		      const struct ph_services *services, struct ph_portspec *spec,
-		      struct ph_error *error)
+                      const struct ph_services *services, struct ph_portspec *spec,
+                      struct ph_error *error)
 {
 	struct parser parser = {
 		.at = text,

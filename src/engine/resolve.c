@@ -73,20 +73,20 @@ static int failed_lookup(const struct lookup *lookup, struct ph_error *error)
 
 	if (lookup->result == EAI_NONAME || lookup->result == EAI_NODATA)
 		return ph_fail(error, -ENOENT, "%s: no %s address of this name is known",
-			       lookup->name,
-			       lookup->family == AF_INET6 ? "IPv6" :
-			       lookup->family == AF_INET  ? "IPv4" :
-							    "IP");
+		               lookup->name,
+		               lookup->family == AF_INET6  ? "IPv6"
+		               : lookup->family == AF_INET ? "IPv4"
+		                                           : "IP");
 	if (lookup->result == EAI_AGAIN)
 		code = -EAGAIN;
 	else if (lookup->result == EAI_MEMORY)
 		code = -ENOMEM;
 	return ph_fail(error, code, "%s: looking up the name: %s", lookup->name,
-		       gai_strerror(lookup->result));
+	               gai_strerror(lookup->result));
 }
 
 static int take_addresses(const struct lookup *lookup, struct ph_hosts *hosts,
-			  struct ph_error *error)
+                          struct ph_error *error)
 {
 	if (lookup->result != 0)
 		return failed_lookup(lookup, error);
@@ -97,16 +97,15 @@ static int take_addresses(const struct lookup *lookup, struct ph_hosts *hosts,
 		if (ph_host_from(each->ai_addr, &host, &port) < 0)
 			continue;
 		if (ph_reserve(&hosts->items, hosts->count, &hosts->capacity,
-			       sizeof(*hosts->items)) < 0)
+		               sizeof(*hosts->items)) < 0)
 			return ph_fail(error, -ENOMEM, "%s: looking up the name: out of memory",
-				       lookup->name);
+			               lookup->name);
 		hosts->items[hosts->count++] = host;
 	}
 	return 0;
 }
 
-static int wait_for(struct ph_context *context, const struct lookup *lookup,
-		    struct ph_error *error)
+static int wait_for(struct ph_context *context, const struct lookup *lookup, struct ph_error *error)
 {
 	struct pollfd events[2] = {
 		{ .fd = lookup->done_fd, .events = POLLIN },
@@ -116,14 +115,14 @@ static int wait_for(struct ph_context *context, const struct lookup *lookup,
 	for (;;) {
 		if (ph_cancelled(context))
 			return ph_fail(error, -ECANCELED, "%s: looking up the name: cancelled",
-				       lookup->name);
+			               lookup->name);
 		if (poll(events, 2, -1) > 0 && (events[0].revents & POLLIN))
 			return 0;
 	}
 }
 
 int ph_resolve(struct ph_context *context, const char *name, int family, struct ph_hosts *hosts,
-	       struct ph_error *error)
+               struct ph_error *error)
 {
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 	int r;

@@ -73,14 +73,14 @@ static int check_name(const char *text, size_t length, struct ph_error *error)
 		return ph_fail(error, -EINVAL, "an address or a name is empty");
 	if (length > 253)
 		return ph_fail(error, -EINVAL, "%s is longer than a name can be (253 letters)",
-			       shown(text, length).text);
+		               shown(text, length).text);
 	for (size_t i = 0; i < length; i++)
 		if (!is_letter(text[i]) && !is_digit(text[i]) && !strchr("-_.", text[i]))
 			return ph_fail(error, -EINVAL, "\"%s\" is neither an address nor a name",
-				       shown(text, length).text);
+			               shown(text, length).text);
 	if (text[0] == '-' || text[0] == '.')
 		return ph_fail(error, -EINVAL, "\"%s\" is neither an address nor a name",
-			       shown(text, length).text);
+		               shown(text, length).text);
 	return 1;
 }
 
@@ -111,7 +111,7 @@ static int read_zone(const char *text, size_t length, uint32_t *zone, struct ph_
 
 	if (length == 0 || length >= sizeof(name))
 		return ph_fail(error, -EINVAL, "\"%s\" is no interface, so no zone of an address",
-			       shown(text, length).text);
+		               shown(text, length).text);
 	memcpy(name, text, length);
 	name[length] = '\0';
 	*zone = if_nametoindex(name);
@@ -123,11 +123,11 @@ static int read_zone(const char *text, size_t length, uint32_t *zone, struct ph_
 		return 0;
 	}
 	return ph_fail(error, -EINVAL, "there is no interface \"%s\", the zone of the address",
-		       shown(text, length).text);
+	               shown(text, length).text);
 }
 
 static int parse_inet6(const char *text, size_t length, struct ph_host *host,
-		       struct ph_error *error)
+                       struct ph_error *error)
 {
 	const char *percent = memchr(text, '%', length);
 	size_t count = percent != NULL ? (size_t)(percent - text) : length;
@@ -135,15 +135,14 @@ static int parse_inet6(const char *text, size_t length, struct ph_host *host,
 
 	if (count >= sizeof(address))
 		return ph_fail(error, -EINVAL, "\"%s\" is no IPv6 address",
-			       shown(text, length).text);
+		               shown(text, length).text);
 	memcpy(address, text, count);
 	address[count] = '\0';
 	if (strlen(address) != count || inet_pton(AF_INET6, address, host->address) != 1)
 		return ph_fail(error, -EINVAL, "\"%s\" is no IPv6 address",
-			       shown(text, length).text);
+		               shown(text, length).text);
 	host->family = AF_INET6;
-	if (percent != NULL &&
-	    read_zone(percent + 1, length - count - 1, &host->zone, error) < 0)
+	if (percent != NULL && read_zone(percent + 1, length - count - 1, &host->zone, error) < 0)
 		return -EINVAL;
 	normalise(host);
 	return 0;
@@ -163,9 +162,9 @@ int ph_host_parse(const char *text, size_t length, struct ph_host *host, struct 
 	*host = (struct ph_host){ 0 };
 	if (ends_in_number(text, length))
 		return ph_fail(error, -EINVAL,
-			       "%s is not an IPv4 address: write four decimal numbers of 0 to 255, "
-			       "without leading zeros, as in 127.0.0.1",
-			       shown(text, length).text);
+		               "%s is not an IPv4 address: write four decimal numbers of 0 to 255, "
+		               "without leading zeros, as in 127.0.0.1",
+		               shown(text, length).text);
 	return check_name(text, length, error);
 }
 
@@ -179,14 +178,14 @@ const char *ph_host_format(const struct ph_host *host, char text[PH_HOST_TEXT_BY
 	length = strlen(text);
 	if (host->zone != 0 && if_indextoname(host->zone, name) != NULL)
 		snprintf(text + length, PH_HOST_TEXT_BYTES - length, "%%%s",
-			 shown(name, strlen(name)).text);
+		         shown(name, strlen(name)).text);
 	else if (host->zone != 0)
 		snprintf(text + length, PH_HOST_TEXT_BYTES - length, "%%%u", host->zone);
 	return text;
 }
 
 socklen_t ph_host_sockaddr(const struct ph_host *host, uint16_t port,
-			   struct sockaddr_storage *address)
+                           struct sockaddr_storage *address)
 {
 	memset(address, 0, sizeof(*address));
 	if (host->family == AF_INET) {
@@ -251,7 +250,7 @@ static int read_bits(const char *text, size_t length, unsigned most, unsigned *b
 }
 
 int ph_prefix_parse(const char *text, size_t length, struct ph_host_prefix *prefix,
-		    struct ph_error *error)
+                    struct ph_error *error)
 {
 	const char *slash = memchr(text, '/', length);
 	size_t count = slash != NULL ? (size_t)(slash - text) : length;
@@ -266,10 +265,10 @@ int ph_prefix_parse(const char *text, size_t length, struct ph_host_prefix *pref
 	mapped = prefix->host.family == AF_INET && memchr(text, ':', count) != NULL;
 	most = prefix->host.family == AF_INET && !mapped ? 32 : 128;
 	bits = most;
-	if (slash != NULL && (read_bits(slash + 1, length - count - 1, most, &bits) < 0 ||
-			      (mapped && bits < 96)))
+	if (slash != NULL &&
+	    (read_bits(slash + 1, length - count - 1, most, &bits) < 0 || (mapped && bits < 96)))
 		return ph_fail(error, -EINVAL, "\"%s\" is no block: its length goes from %d to %u",
-			       shown(text, length).text, mapped ? 96 : 0, most);
+		               shown(text, length).text, mapped ? 96 : 0, most);
 	prefix->bits = (uint8_t)(mapped ? bits - 96 : bits);
 	return 0;
 }
@@ -283,14 +282,13 @@ bool ph_prefix_has(const struct ph_host_prefix *prefix, const struct ph_host *ho
 		return false;
 	if (memcmp(prefix->host.address, host->address, bytes) != 0)
 		return false;
-	return rest == 0 ||
-	       (prefix->host.address[bytes] ^ host->address[bytes]) >> (8 - rest) == 0;
+	return rest == 0 || (prefix->host.address[bytes] ^ host->address[bytes]) >> (8 - rest) == 0;
 }
 
 static int add_prefix(struct ph_prefixes *prefixes, const struct ph_host *host, uint8_t bits)
 {
 	if (ph_reserve(&prefixes->items, prefixes->count, &prefixes->capacity,
-		       sizeof(*prefixes->items)) < 0)
+	               sizeof(*prefixes->items)) < 0)
 		return -ENOMEM;
 	prefixes->items[prefixes->count++] = (struct ph_host_prefix){ *host, bits };
 	return 0;
@@ -311,7 +309,8 @@ static int add_broadcast(struct ph_scope *scope, const struct ph_address *addres
 	if (address->prefix > 30)
 		return 0;
 	memcpy(&value, address->address, 4);
-	value = htonl(ntohl(value) | (address->prefix ? UINT32_MAX >> address->prefix : UINT32_MAX));
+	value = htonl(ntohl(value) |
+	              (address->prefix ? UINT32_MAX >> address->prefix : UINT32_MAX));
 	memcpy(host.address, &value, 4);
 	return add_prefix(&scope->broadcast, &host, 32);
 }
@@ -341,9 +340,9 @@ int ph_scope_allow(struct ph_scope *scope, const char *text, size_t length, stru
 
 	if (r == 1)
 		return ph_fail(error, -EINVAL,
-			       "--scope %s: a scope is an address or a block such as 192.0.2.0/24, "
-			       "not a name",
-			       shown(text, length).text);
+		               "--scope %s: a scope is an address or a block such as 192.0.2.0/24, "
+		               "not a name",
+		               shown(text, length).text);
 	if (r < 0)
 		return r;
 	if (add_prefix(&scope->allowed, &prefix.host, prefix.bits) < 0)
@@ -366,7 +365,7 @@ enum ph_scope_verdict ph_scope_judge(const struct ph_scope *scope, const struct 
 	static const struct ph_host_prefix multicast4 = { { AF_INET, { 224 }, 0 }, 4 };
 	static const struct ph_host_prefix multicast6 = { { AF_INET6, { 0xff }, 0 }, 8 };
 	static const struct ph_host_prefix broadcast = { { AF_INET, { 255, 255, 255, 255 }, 0 },
-							 32 };
+		                                         32 };
 	static const uint8_t zero[16];
 
 	if (memcmp(host->address, zero, sizeof(zero)) == 0)
@@ -394,24 +393,24 @@ int ph_scope_check(const struct ph_scope *scope, const struct ph_host *host, str
 	switch (verdict) {
 	case PH_SCOPE_UNSPECIFIED:
 		return ph_fail(error, -EACCES,
-			       "%s is no host's address and is never probed, with --scope or "
-			       "without: write 127.0.0.1 or ::1 for this host",
-			       text);
+		               "%s is no host's address and is never probed, with --scope or "
+		               "without: write 127.0.0.1 or ::1 for this host",
+		               text);
 	case PH_SCOPE_MULTICAST:
 		return ph_fail(error, -EACCES,
-			       "%s is a multicast address, which is never probed, with --scope or "
-			       "without",
-			       text);
+		               "%s is a multicast address, which is never probed, with --scope or "
+		               "without",
+		               text);
 	case PH_SCOPE_BROADCAST:
 		return ph_fail(error, -EACCES,
-			       "%s is a broadcast address, which is never probed, with --scope or "
-			       "without",
-			       text);
+		               "%s is a broadcast address, which is never probed, with --scope or "
+		               "without",
+		               text);
 	default:
 		return ph_fail(error, -EACCES,
-			       "%s is not this host's own address: nothing was sent; if you may "
-			       "probe it, say so with --scope %s",
-			       text, text);
+		               "%s is not this host's own address: nothing was sent; if you may "
+		               "probe it, say so with --scope %s",
+		               text, text);
 	}
 }
 

@@ -106,38 +106,41 @@ static void octets_of_prefix(struct ph_pattern *pattern)
 	}
 }
 
-/* Whether the text is meant as ranges of numbers, so that a mistake in it is not asked of a
- * resolver. */
-static bool is_numeric(const char *text, size_t length)
+/* Whether ranges of numbers are meant, so that a mistake in them is not asked of a resolver. */
+static bool is_ranges(const char *text, size_t length)
 {
-	for (size_t i = 0; i < length; i++)
-		if (text[i] == '\0' || strchr("0123456789.,-*/", text[i]) == NULL)
+	bool range = false;
+
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] == '\0' || strchr("0123456789.,-*", text[i]) == NULL)
 			return false;
-	return true;
+		range = range || strchr(",-*", text[i]) != NULL;
+	}
+	return range;
 }
 
 /* 0; 1: may be a name; -EINVAL. */
 static int parse_pattern(const char *text, size_t length, struct ph_pattern *pattern,
-			 struct ph_error *error)
+                         struct ph_error *error)
 {
 	int r;
 
 	memset(pattern, 0, sizeof(*pattern));
 	if (read_ranges(text, length, pattern))
 		return 0;
+	if (is_ranges(text, length))
+		return ph_fail(error, -EINVAL,
+		               "\"%s\" is no range of IPv4 addresses: write four parts, each a "
+		               "number, a range or *, as in 192.0.2.1-3",
+		               shown(text, length).text);
 	memset(pattern, 0, sizeof(*pattern));
 	r = ph_prefix_parse(text, length, &pattern->prefix, error);
 	if (r == 0 && pattern->prefix.host.family == AF_INET)
 		octets_of_prefix(pattern);
 	if (r == 1 && memchr(text, '/', length) != NULL)
 		return ph_fail(error, -EINVAL,
-			       "\"%s\": a block begins with an address, not with a name",
-			       shown(text, length).text);
-	if (r == 1 && is_numeric(text, length))
-		return ph_fail(error, -EINVAL,
-			       "\"%s\" is no range of IPv4 addresses: write four parts, each a "
-			       "number, a range or *, as in 192.0.2.1-3",
-			       shown(text, length).text);
+		               "\"%s\": a block begins with an address, not with a name",
+		               shown(text, length).text);
 	return r;
 }
 
@@ -167,7 +170,7 @@ static struct ph_host first_host(const struct ph_pattern *pattern)
 		return host;
 	}
 	for (unsigned bit = pattern->prefix.bits; bit < 128; bit++)
-		host.address[bit / 8] &= (uint8_t)~(0x80u >> (bit % 8));
+		host.address[bit / 8] &= (uint8_t) ~(0x80u >> (bit % 8));
 	return host;
 }
 
@@ -246,15 +249,15 @@ static bool is_excluded(const struct ph_targets *targets, const struct ph_host *
 }
 
 static int add_host(struct ph_targets *targets, const struct ph_host *host, bool own,
-		    struct ph_error *error)
+                    struct ph_error *error)
 {
 	uint32_t *place;
 
 	if (targets->count >= PH_TARGETS_MAX)
 		return ph_fail(error, -E2BIG, "targets: more than %u addresses: name fewer",
-			       PH_TARGETS_MAX);
+		               PH_TARGETS_MAX);
 	if (grow_index(targets) < 0 || ph_reserve(&targets->items, targets->count,
-						  &targets->capacity, sizeof(*targets->items)) < 0)
+	                                          &targets->capacity, sizeof(*targets->items)) < 0)
 		return ph_fail(error, -ENOMEM, "targets: out of memory");
 	place = find_place(targets, host);
 	if (*place != 0)
@@ -282,12 +285,12 @@ static int check_zone(const struct ph_host *host, struct ph_error *error)
 	    (host->address[1] & 0xc0) != 0x80 || host->zone != 0)
 		return 0;
 	return ph_fail(error, -EINVAL, "%s needs its interface: write %s%%eth0",
-		       ph_host_format(host, text), text);
+	               ph_host_format(host, text), text);
 }
 
 static int add_pattern(struct ph_context *context, struct ph_targets *targets,
-		       const struct ph_pattern *pattern, const struct ph_scope *scope,
-		       struct ph_error *error)
+                       const struct ph_pattern *pattern, const struct ph_scope *scope,
+                       struct ph_error *error)
 {
 	struct ph_host host = first_host(pattern), next = host;
 	bool block = next_host(pattern, &next);
@@ -304,15 +307,15 @@ static int add_pattern(struct ph_context *context, struct ph_targets *targets,
 			return r;
 		if (block && ph_scope_judge(scope, &host) == PH_SCOPE_BROADCAST) {
 			if (ph_reasons_add(&targets->partial,
-					   "%s is a broadcast address and was left out",
-					   ph_host_format(&host, text)) < 0)
+			                   "%s is a broadcast address and was left out",
+			                   ph_host_format(&host, text)) < 0)
 				return no_memory(error);
 			continue;
 		}
 		r = ph_scope_check(scope, &host, error);
 		if (r == 0)
-			r = add_host(targets, &host,
-				     ph_scope_judge(scope, &host) == PH_SCOPE_OWN, error);
+			r = add_host(targets, &host, ph_scope_judge(scope, &host) == PH_SCOPE_OWN,
+			             error);
 		if (r < 0)
 			return r;
 	} while (next_host(pattern, &host));
@@ -320,8 +323,8 @@ static int add_pattern(struct ph_context *context, struct ph_targets *targets,
 }
 
 static int resolve_name(struct ph_context *context, const char *name,
-			const struct ph_target_rules *rules, struct ph_hosts *hosts,
-			struct ph_error *error)
+                        const struct ph_target_rules *rules, struct ph_hosts *hosts,
+                        struct ph_error *error)
 {
 	ph_resolve_fn *resolve = rules->resolve != NULL ? rules->resolve : ph_resolve;
 
@@ -330,7 +333,7 @@ static int resolve_name(struct ph_context *context, const char *name,
 
 /* Of a name's addresses those in scope: the user named the name, not what a server answers. */
 static int add_name(struct ph_context *context, struct ph_targets *targets, const char *name,
-		    const struct ph_target_rules *rules, struct ph_error *error)
+                    const struct ph_target_rules *rules, struct ph_error *error)
 {
 	struct ph_hosts hosts = { 0 };
 	char text[PH_HOST_TEXT_BYTES];
@@ -346,12 +349,12 @@ static int add_name(struct ph_context *context, struct ph_targets *targets, cons
 			taken++;
 		} else if (ph_scope_check(rules->scope, host, &refusal) == 0) {
 			r = add_host(targets, host,
-				     ph_scope_judge(rules->scope, host) == PH_SCOPE_OWN, error);
+			             ph_scope_judge(rules->scope, host) == PH_SCOPE_OWN, error);
 			taken++;
 		} else if (ph_reasons_add(&targets->partial,
-					  "%s: its address %s is out of scope and was left out: "
-					  "--scope %s allows it",
-					  name, ph_host_format(host, text), text) < 0) {
+		                          "%s: its address %s is out of scope and was left out: "
+		                          "--scope %s allows it",
+		                          name, ph_host_format(host, text), text) < 0) {
 			r = no_memory(error);
 		}
 	}
@@ -364,7 +367,7 @@ static int add_name(struct ph_context *context, struct ph_targets *targets, cons
 static int keep_name(struct ph_targets *targets, const char *text, size_t length)
 {
 	if (ph_reserve(&targets->names, targets->name_count, &targets->name_capacity,
-		       sizeof(*targets->names)) < 0)
+	               sizeof(*targets->names)) < 0)
 		return -ENOMEM;
 	targets->names[targets->name_count] = strndup(text, length);
 	if (targets->names[targets->name_count] == NULL)
@@ -374,7 +377,7 @@ static int keep_name(struct ph_targets *targets, const char *text, size_t length
 }
 
 int ph_targets_add(struct ph_context *context, struct ph_targets *targets, const char *text,
-		   size_t length, const struct ph_target_rules *rules, struct ph_error *error)
+                   size_t length, const struct ph_target_rules *rules, struct ph_error *error)
 {
 	struct ph_pattern pattern;
 	int r;
@@ -386,22 +389,22 @@ int ph_targets_add(struct ph_context *context, struct ph_targets *targets, const
 		return no_memory(error);
 	if (r == 1)
 		return add_name(context, targets, targets->names[targets->name_count - 1], rules,
-				error);
+		                error);
 	return add_pattern(context, targets, &pattern, rules->scope, error);
 }
 
 static int exclude_pattern(struct ph_targets *targets, const struct ph_pattern *pattern,
-			   struct ph_error *error)
+                           struct ph_error *error)
 {
 	if (ph_reserve(&targets->excluded, targets->excluded_count, &targets->excluded_capacity,
-		       sizeof(*targets->excluded)) < 0)
+	               sizeof(*targets->excluded)) < 0)
 		return no_memory(error);
 	targets->excluded[targets->excluded_count++] = *pattern;
 	return 0;
 }
 
 static int exclude_name(struct ph_context *context, struct ph_targets *targets, const char *text,
-			size_t length, const struct ph_target_rules *rules, struct ph_error *error)
+                        size_t length, const struct ph_target_rules *rules, struct ph_error *error)
 {
 	struct ph_hosts hosts = { 0 };
 	char *name = strndup(text, length);
@@ -444,7 +447,7 @@ static size_t target_length(const char *text, size_t length)
 }
 
 int ph_targets_exclude(struct ph_context *context, struct ph_targets *targets, const char *text,
-		       size_t length, const struct ph_target_rules *rules, struct ph_error *error)
+                       size_t length, const struct ph_target_rules *rules, struct ph_error *error)
 {
 	while (length > 0) {
 		size_t count = target_length(text, length);
