@@ -38,6 +38,7 @@ support_sources := $(wildcard tests/support/*.c)
 unit_sources    := $(wildcard tests/unit/*.c)
 bound_sources   := $(wildcard tests/bound/*.c)
 pty_sources     := $(wildcard tests/pty/*.c)
+pty_support     := $(wildcard tests/pty/support/*.c)
 tool_sources    := $(wildcard tests/netns/*.c tests/bench/*.c)
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
 programs = $(patsubst %.c,$(BUILD)/%,$(1))
@@ -82,7 +83,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(COMPILE_FLAGS) $(PART_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call objects,$(engine_sources) $(binding_sources) $(shell_sources) $(support_sources) \
-	$(unit_sources) $(bound_sources) $(pty_sources) $(tool_sources)))
+	$(unit_sources) $(bound_sources) $(pty_sources) $(pty_support) $(tool_sources)))
 
 # Tests. An engine unit links the engine alone, with allocations that can be made to fail; a bound one the bindings and Lua too.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup \
@@ -97,7 +98,7 @@ $(call programs,$(bound_sources)): $(BUILD)/%: $(BUILD)/%.o $(support_objects) $
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK_FLAGS) $(WRAP) -o $@ $^ $(ENGINE_LIBS) $(BINDING_LIBS) $(LUA_LIBS) $(CMOCKA_LIBS)
 
-$(call programs,$(pty_sources)): $(BUILD)/%: $(BUILD)/%.o
+$(call programs,$(pty_sources)): $(BUILD)/%: $(BUILD)/%.o $(call objects,$(pty_support))
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK_FLAGS) -o $@ $^ -lutil $(CMOCKA_LIBS)
 
@@ -105,9 +106,97 @@ $(call programs,$(tool_sources)): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/lib/libporth
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK_FLAGS) -o $@ $^ $(ENGINE_LIBS)
 
-test-programs: all $(call programs,$(unit_sources) $(bound_sources) $(pty_sources) $(tool_sources))
+test_programs := $(call programs,$(unit_sources) $(bound_sources) $(pty_sources) $(tool_sources))
+
+test-programs: all $(test_programs)
+
+# What a user calls.
+deps:
+	@tools/deps run build
+
+deps-test: deps
+	@tools/deps test
+
+deps-lint: deps-test
+	@tools/deps lint
+
+# Missing packages first, then the build in a make of its own, since pkg-config may have come only now.
+run: deps
+	@$(MAKE) --no-print-directory all
+	@./porthole audit
+
+check: deps-test
+	@$(MAKE) --no-print-directory test-programs
+	@BUILD=$(BUILD) PROGRAM=$(PROGRAM) tests/run $(SUITES)
+
+check-asan: deps-test
+	@$(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined CFLAGS='-O1 -g' test-programs
+	@BUILD=build/asan PROGRAM=build/asan/porthole SANITIZE=1 tests/run $(SUITES)
+
+check-valgrind: deps-test
+	@$(MAKE) --no-print-directory test-programs
+	@BUILD=$(BUILD) PROGRAM=$(PROGRAM) VALGRIND=1 tests/run unit
+
+lint: deps-lint
+	@$(MAKE) --no-print-directory BUILD=build/lint WERROR=1 test-programs
+	@BUILD=build/lint FLAGS='$(DEFINES) -Iinclude -Isrc -Itests/support -Ibuild/lint/generated' tools/lint
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+bench: deps-test
+	@$(MAKE) --no-print-directory test-programs
+	@BUILD=$(BUILD) PROGRAM=$(PROGRAM) tests/bench/run
+
+# The API reference comes from the same texts as help(), the manual page is written by hand and checked.
+docs: all
+	@mkdir -p $(BUILD)/docs
+	@./porthole help --markdown > $(BUILD)/docs/reference.md
+	@cmp -s $(BUILD)/docs/reference.md docs/reference.md || cp $(BUILD)/docs/reference.md docs/reference.md
+	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning man/*.1 man/*.3; fi
+
+# Everything the program reads lies in one directory; a stock Lua finds the module through the link.
+lua_files = $(wildcard lua/porthole/*.lua lua/porthole/*/*.lua lua/recipes/*.lua)
+share  := $(DESTDIR)$(PREFIX)/share
+luadir := $(share)/lua/5.4
+libdir := $(DESTDIR)$(PREFIX)/lib/lua/5.4/porthole
+
+install: all
+	$(INSTALL) -D -m 755 porthole $(DESTDIR)$(PREFIX)/bin/porthole
+	$(INSTALL) -D -m 644 $(CORE) $(libdir)/core.so
+	for file in $(lua_files:lua/%=%); do $(INSTALL) -D -m 644 lua/$$file $(share)/porthole/lua/$$file || exit 1; done
+	$(INSTALL) -d $(luadir)
+	ln -sfn ../../porthole/lua/porthole $(luadir)/porthole
+	for page in $(wildcard man/*.1 man/*.3); do $(INSTALL) -D -m 644 $$page $(share)/man/man$${page##*.}/$${page##*/} || exit 1; done
+	for file in README.md README.ja.md CHANGELOG.md $(wildcard docs/*.md) $(wildcard examples/*.lua); do \
+		$(INSTALL) -D -m 644 $$file $(share)/doc/porthole/$$file || exit 1; done
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/porthole $(libdir)/core.so $(luadir)/porthole
+	rm -f $(patsubst man/%,$(share)/man/man1/%,$(wildcard man/*.1)) $(patsubst man/%,$(share)/man/man3/%,$(wildcard man/*.3))
+	rm -rf $(share)/porthole $(share)/doc/porthole
+	-rmdir $(libdir) 2>/dev/null
+
+clean:
+	rm -rf build porthole
+
+help:
+	@printf '%s\n' 'make              builds ./porthole and the module for stock Lua' \
+		'make run          installs what is missing, builds, runs porthole audit' \
+		'make check        likewise, then all tests (SUITES="unit spec" for some)' \
+		'make check-asan   all tests under AddressSanitizer and UndefinedBehaviorSanitizer' \
+		'make check-valgrind  the unit tests under valgrind' \
+		'make lint         compiler, clang-tidy, cppcheck, luacheck, shellcheck, layers, format' \
+		'make bench        speed against ss, netstat and lsof, in ratios' \
+		'make format       formats the C sources' \
+		'make docs         writes docs/reference.md, checks the manual' \
+		'make install      under PREFIX ($(PREFIX)), with DESTDIR; make uninstall removes it' \
+		'make deps         installs the packages for running and building (packages.txt)' \
+		'make clean        removes what was built' \
+		'Variables: V=1 BUILD=dir CC= CFLAGS= SANITIZE=address,undefined WERROR=1'
 
 FORCE:
-.PHONY: all test-programs FORCE
+.PHONY: all test-programs deps deps-test deps-lint run check check-asan check-valgrind lint format bench docs install \
+	uninstall clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

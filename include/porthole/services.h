@@ -26,8 +26,9 @@ struct ph_services;
 
 /*
  * Reads the registry's files once. ph_services_free() releases it; what it hands out lives as long
- * as it does. Lines that are no services(5) lines are passed over; a missing file is no error.
- * Returns 0, or -errno with `error` filled: -ENOMEM, -EACCES, -EFBIG (a file over 4 MiB).
+ * as it does. Lines that are no services(5) lines are passed over; a missing file, or one that
+ * this user may not read, is no error. Returns 0, or -errno with `error` filled: -ENOMEM, -EFBIG (a
+ * file over 4 MiB).
  */
 int ph_services_load(struct ph_context *context, struct ph_services **services,
                      struct ph_error *error);

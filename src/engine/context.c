@@ -37,7 +37,7 @@ int ph_context_open(struct ph_context *context, struct ph_error *error)
 	context->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (context->cancel_fd < 0)
 		return ph_fail(error, -errno, "starting: no descriptor for the cancel event: %s",
-			       strerror(errno));
+		               strerror(errno));
 	return 0;
 }
 
@@ -118,7 +118,7 @@ static int read_all(int fd, size_t limit, char **text, size_t *length)
 }
 
 int ph_read_below(const char *root, const char *path, size_t limit, char **text, size_t *length,
-		  struct ph_error *error)
+                  struct ph_error *error)
 {
 	size_t count;
 	int fd, r;
@@ -191,7 +191,8 @@ int ph_reserve(void *items, size_t count, size_t *capacity, size_t size)
 
 	if (count < *capacity)
 		return 0;
-	/* The caller's pointer has a type of its own: go through its bytes, not through an alias. */
+	/* The caller's pointer has a type of its own: go through its bytes, not through an alias.
+	 */
 	memcpy(&old, items, sizeof(old));
 	larger = reallocarray(old, room, size);
 	if (larger == NULL)

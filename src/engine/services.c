@@ -260,7 +260,8 @@ static int add_file(struct ph_services *services, const char *root, const char *
 	char *text;
 	int r = ph_read_below(root, path, FILE_LIMIT, &text, &length, error);
 
-	if (r == -ENOENT || r == -ENOTDIR)
+	/* What this user may not read names nothing for him: the other sources still do. */
+	if (r == -ENOENT || r == -ENOTDIR || r == -EACCES)
 		return 0;
 	if (r < 0)
 		return r;

@@ -1,0 +1,201 @@
+--- Help on the library: on a name, a function, rows, or a recipe.
+-- @module porthole.help
+
+local core = require "porthole.core"
+local nearest = require "porthole.nearest"
+
+local M = {}
+
+--- What a person reads of each public name. `columns`: how to get rows whose columns are listed.
+local topics = {
+    sockets = {
+        call = "sockets{column = value, ...} -> rows",
+        text = "Every socket of this host, one row each. Filters are columns; a list means any of its values.",
+        examples = { 'sockets{state="listen", proto="tcp"}', 'sockets{port="1-1024"}:group("process")' },
+        columns = function()
+            return core.sockets { proto = "tcp", state = "listen", lport = 0 }
+        end,
+    },
+    endpoints = {
+        call = "endpoints([filter]) -> rows",
+        text = "Every open service of this host, one row each: 0.0.0.0 and [::] of one program are one row.",
+        examples = { "endpoints()", 'endpoints{reach="internet"}' },
+        columns = function()
+            return require("porthole.endpoints").type
+        end,
+    },
+    processes = {
+        call = "processes([filter]) -> rows",
+        text = "Every process that holds a socket, one row each.",
+        examples = { 'processes{user="root"}' },
+        columns = function()
+            return require("porthole.processes").type
+        end,
+    },
+    interfaces = {
+        call = "interfaces([filter]) -> rows",
+        text = "The network interfaces of this host and their addresses.",
+        examples = { "interfaces()" },
+        columns = function()
+            return core.interfaces()
+        end,
+    },
+    services = {
+        call = 'services.lookup(port|name[, proto]), services.list()',
+        text = "Which name goes with which port: by your own file, /etc/services, and the IANA registry.",
+        examples = { "services.lookup(80)", 'services.lookup("domain", "udp")' },
+    },
+    json = {
+        call = "json.encode(value) -> string, json.decode(string) -> value, json.null",
+        text = "JSON for scripts; integers of 64 bits stay exact.",
+        examples = { 'json.decode("[1, null]")' },
+    },
+    recipe = {
+        call = "recipe(name[, arguments]) -> rows",
+        text = "Runs a recipe, as `porthole NAME` does on the command line, and returns what it found.",
+        examples = { 'recipe("audit")' },
+    },
+    help = {
+        call = "help([x])",
+        text = "Explains x: a name, a function, rows, or the name of a recipe.",
+        examples = { "help(sockets)", "help(endpoints())", 'help("audit")' },
+    },
+}
+
+local methods = {
+    "where{column = value}", "where(function(row) ... end)", 'select("a,b")', 'sort("column", "-other")',
+    'group("column")', "count()", "first([n])", "map(fn)", "json()", "csv()", "print{columns=, width=, all=}",
+}
+
+--- Columns, one a line: name, type and what it says.
+local function column_lines(lines, columns)
+    local widest = 0
+    for _, column in ipairs(columns) do
+        widest = math.max(widest, #column.name)
+    end
+    for _, column in ipairs(columns) do
+        local about = column.help or ""
+        if column.unit then
+            about = ("%s (%s)"):format(about, column.unit)
+        end
+        if column.alias then
+            about = ("%s; also %s"):format(about, column.alias)
+        end
+        lines[#lines + 1] = ("  %s%s  %-8s  %s"):format(column.name, (" "):rep(widest - #column.name),
+            column.type or "", about)
+    end
+end
+
+local function method_lines(lines)
+    lines[#lines + 1] = "Methods of rows:"
+    lines[#lines + 1] = "  :" .. table.concat(methods, "\n  :")
+end
+
+local function topic_text(topic)
+    local lines = { topic.call, "", topic.text, "", "For example:" }
+    for _, example in ipairs(topic.examples) do
+        lines[#lines + 1] = "  " .. example
+    end
+    local ok, rows = pcall(topic.columns or function() end)
+    if ok and rows then
+        lines[#lines + 1] = ""
+        lines[#lines + 1] = "Columns:"
+        column_lines(lines, rows.columns)
+    end
+    return lines
+end
+
+local function rows_text(rows)
+    local lines = { tostring(rows), "", "Columns:" }
+    column_lines(lines, rows.columns)
+    lines[#lines + 1] = ""
+    method_lines(lines)
+    return lines
+end
+
+local function overview()
+    local porthole = require "porthole"
+    local lines = { "porthole: a window on a machine's ports", "", "In Lua:" }
+    for _, name in ipairs(nearest.keys(topics)) do
+        if porthole[name] then
+            lines[#lines + 1] = ("  %-11s %s"):format(name, topics[name].text)
+        end
+    end
+    lines[#lines + 1] = ""
+    lines[#lines + 1] = "On the command line (porthole NAME):"
+    local recipes, problems = require("porthole.recipe").list()
+    for _, recipe in ipairs(recipes) do
+        lines[#lines + 1] = ("  %-11s %s"):format(recipe.id, recipe.summary)
+    end
+    for _, problem in ipairs(problems) do
+        lines[#lines + 1] = "  not usable: " .. problem
+    end
+    lines[#lines + 1] = ""
+    lines[#lines + 1] = "More: help(NAME) here, porthole help NAME or porthole NAME --help in the command line."
+    return lines
+end
+
+--- The public name of a value of the library.
+local function name_of(value)
+    local porthole = require "porthole"
+    for _, name in ipairs(nearest.keys(topics)) do
+        if porthole[name] ~= nil and porthole[name] == value then
+            return name
+        end
+    end
+end
+
+local function named_lines(name)
+    if topics[name] and require("porthole")[name] then
+        return topic_text(topics[name])
+    end
+    local text = require("porthole.recipe").help(name)
+    return text and { (text:gsub("\n$", "")) }
+end
+
+local function unknown(name)
+    local names = nearest.keys(topics)
+    for _, recipe in ipairs((require("porthole.recipe").list())) do
+        names[#names + 1] = recipe.id
+    end
+    return ("there is no help on '%s'%s"):format(name, nearest.hint(name, names))
+end
+
+local function is_rows(value)
+    local ok, columns = pcall(function()
+        return value.columns
+    end)
+    return type(value) == "userdata" and ok and columns ~= nil
+end
+
+--- The text that `help` prints.
+-- @param[opt] value a name, something of the library, rows, or nil for an overview
+-- @treturn ?string several lines, safe for a terminal; nil where there is no help, with a message
+function M.text(value)
+    local lines
+    if value == nil then
+        lines = overview()
+    elseif is_rows(value) then
+        lines = rows_text(value)
+    else
+        local name = type(value) == "string" and value or name_of(value)
+        if not name then
+            return nil, ("there is no help on this %s; help() lists what there is"):format(type(value))
+        end
+        lines = named_lines(name)
+        if not lines then
+            return nil, unknown(name)
+        end
+    end
+    lines[#lines + 1] = ""
+    return (table.concat(lines, "\n"):gsub("[^\n]+", core.text.escape))
+end
+
+--- Prints help.
+-- @param[opt] value as in `text`
+function M.help(value)
+    local text, problem = M.text(value)
+    io.stdout:write(text or core.text.escape(problem) .. "\n")
+end
+
+return M

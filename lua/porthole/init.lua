@@ -1,0 +1,41 @@
+--- porthole: a window on a machine's ports.
+-- `local porthole = require "porthole"` gives the names below as fields; the program of that name has them as globals.
+-- Nothing is read from the host, and no part of the library is loaded, before it is used.
+-- @module porthole
+
+local core = require "porthole.core"
+
+local M = {}
+
+--- Facts that the C part reads. Those of them that this build has are set.
+for _, name in ipairs {
+    "sockets", "interfaces", "routes", "rules", "neighbors", "groups", "counters", "services", "json",
+    "sleep",
+} do
+    M[name] = core[name]
+end
+
+--- A function of a module that is loaded at the first call.
+local function late(module, name)
+    return function(...)
+        return require(module)[name](...)
+    end
+end
+
+--- One row for each open service: see `help(endpoints)`.
+-- @function endpoints
+M.endpoints = late("porthole.endpoints", "endpoints")
+
+--- One row for each process that holds a socket.
+-- @function processes
+M.processes = late("porthole.processes", "processes")
+
+--- Explains a name, a function, rows or a recipe.
+-- @function help
+M.help = late("porthole.help", "help")
+
+--- Runs a recipe and returns its rows.
+-- @function recipe
+M.recipe = late("porthole.recipe", "call")
+
+return M
