@@ -46,23 +46,28 @@ local function is_open(row, proto)
     return row.state == "listen" and (places[proto] or proto == "mptcp")
 end
 
---- What endpoints are made from: plain tables, so that each field of a socket is asked for once.
-local function open_sockets(rows)
-    local open, mptcp = {}, false
+--- Adds what endpoints are made from: plain tables, so that each field of a socket is asked for once.
+-- @treturn boolean whether a TCP listener has no holder to be seen
+local function add_open(open, rows)
+    local ownerless = false
     for i = 1, #rows do
         local row = rows[i]
         local proto = row.proto
         if is_open(row, proto) then
             local address, iface, v6only = row.laddr or "", row.iface, row.v6only
-            mptcp = mptcp or proto == "mptcp"
+            local processes = row.processes
+            if processes and #processes == 0 then
+                processes = nil
+            end
+            ownerless = ownerless or (not processes and proto == "tcp")
             open[#open + 1] = {
-                row = row, proto = proto, port = row.lport, netns = row.netns or "",
+                row = row, proto = proto, port = row.lport, netns = row.netns or "", processes = processes,
                 address = address, iface = iface, v6only = v6only,
                 key = address .. "|" .. (iface or "") .. "|" .. tostring(v6only), -- one address of an endpoint
             }
         end
     end
-    return open, mptcp
+    return ownerless
 end
 
 --- An MPTCP listener is a TCP one. The kernel shows its subflow as a TCP listener too, with the same inode or with
@@ -91,13 +96,12 @@ local function without_subflows(sockets)
 end
 
 --- Processes of a socket into a set by pid; a socket whose holders cannot be seen counts by its user.
-local function add_holders(holders, row)
-    local processes = row.processes
-    if not processes or #processes == 0 then
-        holders["uid " .. tostring(row.uid)] = false
+local function add_holders(holders, socket)
+    if not socket.processes then
+        holders["uid " .. tostring(socket.row.uid)] = false
         return
     end
-    for _, process in ipairs(processes) do
+    for _, process in ipairs(socket.processes) do
         local pid = process.pid
         if pid and not holders[pid] then
             holders[pid] = process
@@ -106,76 +110,12 @@ local function add_holders(holders, row)
 end
 
 local function holders_key(holders)
-    local first = next(holders)
-    if next(holders, first) == nil then
-        return tostring(first)
-    end
     local keys = {}
     for key in pairs(holders) do
         keys[#keys + 1] = tostring(key)
     end
     table.sort(keys)
     return table.concat(keys, ",")
-end
-
---- Sockets by namespace, protocol and port, and within it by address; each list in order of first appearance.
-local function by_address(sockets)
-    local ports, known = {}, {}
-    for _, socket in ipairs(sockets) do
-        local port_key = socket.netns .. "|" .. socket.proto .. "|" .. socket.port
-        local port = known[port_key]
-        if not port then
-            port = { proto = socket.proto, port = socket.port, netns = socket.netns, entries = {}, known = {} }
-            known[port_key] = port
-            ports[#ports + 1] = port
-        end
-        local entry = port.known[socket.key]
-        if not entry then
-            entry = {
-                address = setmetatable({
-                    address = socket.address, iface = socket.iface, v6only = socket.v6only,
-                }, address_meta),
-                key = socket.key, holders = {}, rows = {},
-            }
-            port.known[socket.key] = entry
-            port.entries[#port.entries + 1] = entry
-        end
-        add_holders(entry.holders, socket.row)
-        entry.rows[#entry.rows + 1] = socket.row
-    end
-    return ports
-end
-
-local function address_before(a, b)
-    local a6, b6 = a.address:find(":", 1, true) ~= nil, b.address:find(":", 1, true) ~= nil
-    if a6 ~= b6 then
-        return b6
-    elseif a.address ~= b.address then
-        return a.address < b.address
-    elseif a.iface ~= b.iface then
-        return (a.iface or "") < (b.iface or "")
-    end
-    return tostring(a.v6only) < tostring(b.v6only)
-end
-
---- Addresses of a port that the same processes hold, together; by address.
-local function by_holders(port)
-    local groups, known = {}, {}
-    table.sort(port.entries, function(a, b)
-        return address_before(a.address, b.address)
-    end)
-    for _, entry in ipairs(port.entries) do
-        local key = holders_key(entry.holders)
-        local group = known[key]
-        if not group then
-            group = { entries = {}, holders = entry.holders, rows = {} }
-            known[key] = group
-            groups[#groups + 1] = group
-        end
-        table.insert(group.entries, entry)
-        table.move(entry.rows, 1, #entry.rows, #group.rows + 1, group.rows)
-    end
-    return groups
 end
 
 --- By pid; nil where none can be seen.
@@ -192,17 +132,70 @@ local function process_list(holders)
     return #list > 0 and list or nil
 end
 
---- The unit (container) of a group: under socket activation PID 1 holds the socket as well, and says nothing.
-local function placed(processes, rows, key)
-    local fallback
-    for _, list in ipairs { processes or {}, rows } do
-        for _, item in ipairs(list) do
-            local value = item[key]
-            if value and value ~= "init.scope" then
-                return value
-            end
-            fallback = fallback or value
+local function address_before(a, b)
+    local a6, b6 = a.address:find(":", 1, true) ~= nil, b.address:find(":", 1, true) ~= nil
+    if a6 ~= b6 then
+        return b6
+    elseif a.address ~= b.address then
+        return a.address < b.address
+    elseif a.iface ~= b.iface then
+        return (a.iface or "") < (b.iface or "")
+    end
+    return tostring(a.v6only) < tostring(b.v6only)
+end
+
+--- The addresses of a port, each with all who hold it; by address.
+local function by_address(port)
+    local entries, known = {}, {}
+    for _, socket in ipairs(port) do
+        local entry = known[socket.key]
+        if not entry then
+            entry = {
+                address = socket.address, iface = socket.iface, v6only = socket.v6only, key = socket.key,
+                holders = {}, sockets = {},
+            }
+            known[socket.key] = entry
+            entries[#entries + 1] = entry
         end
+        add_holders(entry.holders, socket)
+        table.insert(entry.sockets, socket)
+    end
+    table.sort(entries, address_before)
+    return entries
+end
+
+--- Addresses of a port that the same processes hold, together: lists of addresses with their `processes` and `sockets`.
+local function by_holders(port)
+    if #port == 1 then
+        return { { port[1], processes = port[1].processes, sockets = port } }
+    end
+    local groups, known = {}, {}
+    for _, entry in ipairs(by_address(port)) do
+        local key = holders_key(entry.holders)
+        local group = known[key]
+        if not group then
+            group = { processes = process_list(entry.holders), sockets = {} }
+            known[key] = group
+            groups[#groups + 1] = group
+        end
+        group[#group + 1] = entry
+        table.move(entry.sockets, 1, #entry.sockets, #group.sockets + 1, group.sockets)
+    end
+    return groups
+end
+
+--- The unit (container) of a group: under socket activation PID 1 holds the socket as well, and says nothing.
+local function placed(group, key)
+    local fallback
+    if not group.processes then
+        return group.sockets[1].row[key]
+    end
+    for _, process in ipairs(group.processes) do
+        local value = process[key]
+        if value and value ~= "init.scope" then
+            return value
+        end
+        fallback = fallback or value
     end
     return fallback
 end
@@ -221,8 +214,8 @@ end
 local function verdict(entry, own, known)
     local found = known[entry.key]
     if not found then
-        local ipv4, ipv6 = reach.families(entry.address)
-        local far, why, unknown = reach.of(entry.address, own)
+        local ipv4, ipv6 = reach.families(entry)
+        local far, why, unknown = reach.of(entry, own)
         found = { ipv4 = ipv4, ipv6 = ipv6, far = far, why = why, unknown = unknown }
         known[entry.key] = found
     end
@@ -253,60 +246,131 @@ local function service_name(port, proto)
     return service and service.name
 end
 
-local function endpoint(port, group, own, known)
-    local processes, addresses = process_list(group.holders), {}
-    local ipv4, ipv6, far, why = judge(group.entries, own, known)
-    for i, entry in ipairs(group.entries) do
-        addresses[i] = entry.address
+local function endpoint(group, own, known)
+    local first, addresses = group.sockets[1], {}
+    local ipv4, ipv6, far, why = judge(group, own, known)
+    for i, entry in ipairs(group) do
+        addresses[i] = setmetatable({
+            address = entry.address, iface = entry.iface, v6only = entry.v6only,
+        }, address_meta)
     end
     return {
-        proto = port.proto, port = port.port, service = service_name(port.port, port.proto),
-        addresses = addresses, ipv4 = ipv4, ipv6 = ipv6, processes = processes,
-        unit = placed(processes, group.rows, "unit"), container = placed(processes, group.rows, "container"),
-        netns = port.netns ~= "" and port.netns or nil, reach = far, why = why, exposure = {},
+        proto = first.proto, port = first.port, service = service_name(first.port, first.proto),
+        addresses = addresses, ipv4 = ipv4, ipv6 = ipv6, processes = group.processes,
+        unit = placed(group, "unit"), container = placed(group, "container"),
+        netns = first.netns ~= "" and first.netns or nil, reach = far, why = why, exposure = {},
     }
 end
 
---- By namespace, protocol and port. Whole numbers are sorted: a comparing function would cost more than all else here.
-local function sorted(ports)
-    local names, rank, order, by_key = {}, {}, {}, {}
-    for _, port in ipairs(ports) do
-        if not rank[port.netns] then
-            rank[port.netns] = 0
-            names[#names + 1] = port.netns
+--- Sockets by network namespace, protocol and port, in this order. Whole numbers are sorted: a comparing function would
+-- cost more than all else here.
+local function by_port(sockets)
+    local namespaces, names, ports = {}, {}, {}
+    for _, socket in ipairs(sockets) do
+        local namespace = namespaces[socket.netns]
+        if not namespace then
+            namespace = { order = {} }
+            namespaces[socket.netns] = namespace
+            names[#names + 1] = socket.netns
         end
+        local key = places[socket.proto] << 16 | socket.port
+        local port = namespace[key]
+        if not port then
+            port = {}
+            namespace[key] = port
+            table.insert(namespace.order, key)
+        end
+        port[#port + 1] = socket
     end
     table.sort(names)
-    for i, name in ipairs(names) do
-        rank[name] = i
+    for _, name in ipairs(names) do
+        local namespace = namespaces[name]
+        table.sort(namespace.order)
+        for _, key in ipairs(namespace.order) do
+            ports[#ports + 1] = namespace[key]
+        end
     end
-    for i, port in ipairs(ports) do
-        local key = (rank[port.netns] << 20 | places[port.proto] << 16) + port.port
-        order[i], by_key[key] = key, port
+    return ports
+end
+
+local function grouped(open, addresses)
+    local own, known, list = reach.own(addresses), {}, {}
+    for _, port in ipairs(by_port(open)) do
+        for _, group in ipairs(by_holders(port)) do
+            list[#list + 1] = endpoint(group, own, known)
+        end
     end
-    table.sort(order)
-    for i, key in ipairs(order) do
-        order[i] = by_key[key]
-    end
-    return order
+    return list
 end
 
 --- Groups sockets into endpoints. Pure: nothing is asked of the host but the registry of services.
 -- @tparam {table,...} sockets rows of sockets, or tables with their fields
 -- @tparam {table,...} addresses the host's own: `iface family address broadcast`
+-- @tparam[opt] {table,...} mptcp those of MPTCP
 -- @treturn {table,...} endpoints, by namespace, protocol, port and address
-function M.group(sockets, addresses)
-    local own, known, list = reach.own(addresses), {}, {}
-    local open, mptcp = open_sockets(sockets)
+function M.group(sockets, addresses, mptcp)
+    local open = {}
+    add_open(open, sockets)
     if mptcp then
+        add_open(open, mptcp)
         open = without_subflows(open)
     end
-    for _, port in ipairs(sorted(by_address(open))) do
-        for _, group in ipairs(by_holders(port)) do
-            list[#list + 1] = endpoint(port, group, own, known)
+    return grouped(open, addresses)
+end
+
+--- Protocols as /proc/net/protocols names them; a kernel without one has no sockets of it, which needs no word.
+local optional_protocols = { udplite = "UDP-Lite", sctp = "SCTP", dccp = "DCCP" }
+
+local function protocols()
+    local file <close> = io.open("/proc/net/protocols", "r")
+    local text, list = file and "\n" .. file:read("a"), { "tcp", "udp" }
+    for proto, name in pairs(optional_protocols) do
+        if not text or text:find("\n" .. name .. " ", 1, true) then
+            list[#list + 1] = proto
         end
     end
     return list
+end
+
+--- Sockets that are open. MPTCP costs more than all other protocols together, and is asked for only where it can tell
+-- something new: a listener of it is also seen as one of TCP, which has its owner unless the kernel keeps the inode.
+-- @treturn ?{table,...} or nil, message, code
+local function read_open(netns)
+    local sockets, message, code = core.sockets {
+        proto = protocols(), state = { "listen", "unconn" }, netns = netns,
+    }
+    if not sockets then
+        return nil, message, code
+    end
+    local open = {}
+    if add_open(open, sockets) then
+        local mptcp = core.sockets { proto = "mptcp", state = "listen", netns = netns }
+        if mptcp and #mptcp > 0 then
+            add_open(open, mptcp)
+            open = without_subflows(open)
+        end
+    end
+    return open, sockets.partial
+end
+
+--- The open services of this host as a list of plain tables, which costs less than rows to look at.
+-- @param[opt] netns as `sockets` takes it
+-- @treturn ?{table,...} or nil, message, code
+-- @treturn {string,...} why it is not complete
+function M.list(netns)
+    local open, partial, code = read_open(netns)
+    if not open then
+        return nil, partial, code
+    end
+    return grouped(open, core.addresses() or {}), partial
+end
+
+--- Rows of such a list.
+-- @tparam {table,...} list
+-- @tparam {string,...} partial
+-- @return rows
+function M.rows(list, partial)
+    return core.rows(M.type, list, partial)
 end
 
 --- The open services of this host: one row for each.
@@ -316,21 +380,17 @@ function M.endpoints(filter)
     if filter ~= nil and type(filter) ~= "table" then
         error("endpoints: argument 1 (filter) must be a table, not " .. type(filter), 2)
     end
-    -- All protocols: one that is named, and that the kernel lacks, would be a reason for incomplete rows.
-    local rest, query = {}, { family = { "inet", "inet6" }, state = { "listen", "unconn" } }
+    local rest = {}
     for key, value in pairs(filter or {}) do
-        if key == "netns" then
-            query.netns = value
-        else
-            rest[key] = value
-        end
+        rest[key] = value
     end
-    local sockets, message, code = core.sockets(query)
-    if not sockets then
-        return nil, message, code
+    local netns = rest.netns
+    rest.netns = nil
+    local list, partial, code = M.list(netns)
+    if not list then
+        return nil, partial, code
     end
-    local list = M.group(sockets, core.addresses() or {})
-    local rows = core.rows(M.type, list, sockets.partial)
+    local rows = M.rows(list, partial)
     return next(rest) and rows:where(rest) or rows
 end
 

@@ -5,8 +5,15 @@
 -- @module porthole.recipe
 
 local core = require "porthole.core"
-local arguments = require "porthole.arguments"
-local nearest = require "porthole.nearest"
+
+--- Modules that the shortest way, a recipe without arguments, does without.
+local function arguments()
+    return require "porthole.arguments"
+end
+
+local function nearest()
+    return require "porthole.nearest"
+end
 
 local M = {}
 
@@ -21,7 +28,7 @@ local keys = {
     raw_args = "boolean", usage = "string",
 }
 
-local optional = { raw_args = true, usage = true }
+local required = { "id", "summary", "description", "categories", "args", "run" }
 
 --- To standard error, with whatever comes from outside made visible.
 local function complain(...)
@@ -47,7 +54,7 @@ local function check_categories(list)
     for _, name in ipairs(list) do
         if not categories[name] then
             return ("unknown category '%s'%s"):format(tostring(name),
-                nearest.hint(tostring(name), nearest.keys(categories)))
+                nearest().hint(tostring(name), nearest().keys(categories)))
         end
     end
 end
@@ -57,23 +64,26 @@ local function check(recipe, id)
     if type(recipe) ~= "table" then
         return "must return a table, not a " .. type(recipe)
     end
-    for key in pairs(recipe) do
+    for key, value in pairs(recipe) do
         if not keys[key] then
-            return ("unknown key '%s'%s"):format(tostring(key), nearest.hint(tostring(key), nearest.keys(keys)))
+            return ("unknown key '%s'%s"):format(tostring(key), nearest().hint(tostring(key), nearest().keys(keys)))
+        elseif type(value) ~= keys[key] then
+            return ("%s must be a %s, not a %s"):format(key, keys[key], type(value))
         end
     end
-    for _, key in ipairs(nearest.keys(keys)) do
-        local value = recipe[key]
-        if value == nil and not optional[key] then
+    for _, key in ipairs(required) do
+        if recipe[key] == nil then
             return key .. " is missing"
-        elseif value ~= nil and type(value) ~= keys[key] then
-            return ("%s must be a %s, not a %s"):format(key, keys[key], type(value))
         end
     end
     if recipe.id ~= id then
         return ("id is '%s', but the file's name says '%s'"):format(recipe.id, id)
     end
-    return check_categories(recipe.categories) or arguments.check(recipe.args)
+    local problem = check_categories(recipe.categories)
+    if not problem and next(recipe.args) ~= nil then
+        problem = arguments().check(recipe.args)
+    end
+    return problem
 end
 
 --- Loads one file.
@@ -151,7 +161,7 @@ local function ids()
             end
         end
     end
-    return nearest.keys(seen)
+    return nearest().keys(seen)
 end
 
 --- All recipes that work.
@@ -183,11 +193,11 @@ function M.help(recipe)
     return table.concat({
         ("porthole %s: %s"):format(recipe.id, recipe.summary),
         "",
-        ("Usage: porthole %s %s"):format(recipe.id, recipe.usage or arguments.synopsis(recipe.args)),
+        ("Usage: porthole %s %s"):format(recipe.id, recipe.usage or arguments().synopsis(recipe.args)),
         "",
         (recipe.description:gsub("%s+$", "")),
         "",
-        arguments.describe(recipe.args),
+        arguments().describe(recipe.args),
         "",
         EXIT_STATUS,
         "",
@@ -212,7 +222,10 @@ local function new_context(id, format)
 end
 
 local function is_rows(value)
-    return type(value) == "userdata" and core.names(value) ~= nil
+    local ok, columns = pcall(function()
+        return value.columns
+    end)
+    return type(value) == "userdata" and ok and columns ~= nil
 end
 
 --- Rows, or a report (rows and how to show them), or text.
@@ -281,7 +294,7 @@ local function wrapped(line, width)
 end
 
 local function table_text(report, context)
-    local text = require("porthole.format.table").render(report.rows, {
+    local text = require("porthole.format.table").render(report.items or report.rows, {
         columns = report.columns, width = context.width, colour = context.colour,
     })
     local summary = report.summary
@@ -351,10 +364,12 @@ local function deliver(text, path)
 end
 
 local function read_arguments(recipe, words)
-    if recipe.raw_args then
-        return arguments.common_only(words)
+    if #words == 0 and next(recipe.args) == nil then
+        return { format = "table" }
+    elseif recipe.raw_args then
+        return arguments().common_only(words)
     end
-    return arguments.parse(recipe.args, words)
+    return arguments().parse(recipe.args, words)
 end
 
 local function refuse(id, problem)
@@ -408,6 +423,17 @@ local function help_main(words)
     return ok and SUCCESS or FAILED
 end
 
+--- Most recipes are over before collecting garbage would pay: the first collection waits until there are ten times as
+-- much as now, and sets the usual pace again when it is done.
+local function collect_later()
+    local USUAL, LATE = 200, 1000
+    collectgarbage("incremental", LATE)
+    collectgarbage("collect")
+    setmetatable({}, { __gc = function()
+        collectgarbage("incremental", USUAL)
+    end })
+end
+
 --- `porthole NAME WORD...`; `porthole help [NAME]` as well.
 -- @tparam string id
 -- @tparam {string,...} words the command line behind the name
@@ -416,12 +442,13 @@ function M.main(id, words)
     if id == "help" then
         return help_main(words)
     end
+    collect_later()
     local recipe, problems = M.find(id)
     for _, problem in ipairs(problems) do
         complain("porthole: ", problem)
     end
     if not recipe then
-        local hint = #problems == 0 and nearest.hint(id, ids()) or ""
+        local hint = #problems == 0 and nearest().hint(id, ids()) or ""
         complain("porthole: there is no recipe '", id, "'", hint, "; 'porthole help' lists them")
         return #problems == 0 and WRONG_USAGE or FAILED
     end
@@ -451,11 +478,11 @@ function M.call(id, args)
     local recipe, problems = M.find(id)
     if not recipe then
         error(("recipe: %s"):format(problems[1] or
-            ("there is no recipe '%s'%s"):format(core.text.escape(id), nearest.hint(id, ids()))), 2)
+            ("there is no recipe '%s'%s"):format(core.text.escape(id), nearest().hint(id, ids()))), 2)
     end
     local values = args or {}
     if not recipe.raw_args then
-        local checked, problem = arguments.from_lua(recipe.args, values)
+        local checked, problem = arguments().from_lua(recipe.args, values)
         values = checked or error(("recipe '%s': %s"):format(id, problem), 2)
     end
     local report, message, status, code = run(recipe, new_context(id, "rows"), values)

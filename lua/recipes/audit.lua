@@ -55,12 +55,11 @@ local columns = {
 local names = { internet = "internet", lan = "lan", link = "this link only", host = "this host only" }
 
 --- How many ports go how far; a port of several endpoints goes as far as the widest of them.
-local function counted(rows)
+local function counted(list)
     local ports, far, hidden = 0, {}, 0
     local widest = {}
-    for i = 1, #rows do
-        local row = rows[i]
-        local key = ("%s/%s/%d"):format(row.netns or "", row.proto, row.port)
+    for _, row in ipairs(list) do
+        local key = (row.netns or "") .. "/" .. row.proto .. "/" .. row.port
         local before = widest[key]
         ports = before and ports or ports + 1
         if not before or (reach.order[row.reach] or 0) > (reach.order[before] or 0) then
@@ -90,8 +89,8 @@ local function hidden_text(hidden)
     return ("; the owner of %d is hidden: run with sudo to see it"):format(hidden)
 end
 
-local function summary(rows)
-    local ports, far, hidden = counted(rows)
+local function summary(list)
+    local ports, far, hidden = counted(list)
     local parts = {}
     for _, kind in ipairs { "internet", "lan", "link", "host" } do
         if far[kind] then
@@ -118,10 +117,13 @@ Without root the programs of other users are hidden; their ports are listed.]],
     categories = { "safe" },
     args = {},
     run = function(ctx)
-        local rows, message, code = endpoints.endpoints()
-        if not rows then
-            return nil, message, code
+        local list, partial, code = endpoints.list()
+        if not list then
+            return nil, partial, code
         end
-        return { rows = rows, columns = columns, summary = ctx.format == "table" and summary(rows) or nil }
+        return {
+            rows = endpoints.rows(list, partial), items = list, columns = columns,
+            summary = ctx.format == "table" and summary(list) or nil,
+        }
     end,
 }

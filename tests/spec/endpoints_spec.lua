@@ -96,10 +96,10 @@ describe("endpoints", function()
 
     it("show an MPTCP listener once, as TCP, with its owner", function()
         for _, inode in ipairs { 0, 9 } do
-            local rows = group {
-                socket { laddr = "127.0.0.1", inode = inode },
+            local rows = endpoints.group({ socket { laddr = "127.0.0.1", inode = inode } }, own, {
                 socket({ proto = "mptcp", laddr = "127.0.0.1", inode = 9 }, { 7 }),
-            }
+                socket({ proto = "mptcp", laddr = "127.0.0.1", inode = 10 }, { 7 }),
+            })
             assert.equal(1, #rows)
             assert.equal("tcp", rows[1].proto)
             assert.same({ 7 }, pids(rows[1]))
@@ -107,15 +107,14 @@ describe("endpoints", function()
     end)
 
     it("keep a TCP twin of an MPTCP listener that has an owner of its own", function()
-        local rows = group {
-            socket({ inode = 8 }, { 6 }), socket({ proto = "mptcp", inode = 9 }, { 7 }),
-        }
+        local rows = endpoints.group({ socket({ inode = 8 }, { 6 }) }, own,
+            { socket({ proto = "mptcp", inode = 9 }, { 7 }) })
         assert.equal(1, #rows)
         assert.same({ 6, 7 }, pids(rows[1]))
     end)
 
     it("prefer the unit of the service to that of PID 1, which holds its socket too", function()
-        local one = socket({ unit = "init.scope" }, { 1, 7 })
+        local one = socket({}, { 1, 7 })
         one.processes[2].unit = "web.service"
         assert.equal("web.service", group { one }[1].unit)
         assert.equal("init.scope", group { socket({}, { 1 }) }[1].unit)

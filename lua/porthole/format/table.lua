@@ -7,7 +7,8 @@ local text = require("porthole.core").text
 
 local M = {}
 
-local GAP = 2
+local GAP_TEXT = "  "
+local GAP = #GAP_TEXT
 local SMALLEST = 12 -- columns on the screen that a text keeps when it is cut
 
 local right_aligned = { integer = true, number = true, port = true }
@@ -115,24 +116,23 @@ local function default_columns(rows)
     return #shown > 0 and shown or rows.columns
 end
 
+local function named_column(rows, name)
+    for _, column in ipairs(rows.columns) do
+        if column.name == name or column.alias == name then
+            return column
+        end
+    end
+    error(("unknown column '%s'"):format(name), 0)
+end
+
 --- Names become the rows' own columns.
 local function resolved(rows, wanted)
     if not wanted then
         return default_columns(rows)
     end
-    local known, columns = {}, {}
-    for _, column in ipairs(rows.columns) do
-        known[column.name] = column
-        if column.alias then
-            known[column.alias] = column
-        end
-    end
+    local columns = {}
     for i, column in ipairs(wanted) do
-        if type(column) == "string" then
-            columns[i] = known[column] or error(("unknown column '%s'"):format(column), 0)
-        else
-            columns[i] = column
-        end
+        columns[i] = type(column) == "string" and named_column(rows, column) or column
     end
     return columns
 end
@@ -144,28 +144,38 @@ local function heading_of(column)
     return column.name:upper() .. (column.unit and "(" .. column.unit .. ")" or "")
 end
 
---- A column with the text of all its cells and the widest one's width.
-local function filled(rows, indices, column, place)
-    local heading, widest = measured(heading_of(column))
-    local column_cells, widths = {}, {}
+--- The columns with the text and the width of all their cells, row by row.
+local function filled(rows, indices, columns)
+    local all = {}
+    for place, column in ipairs(columns) do
+        local heading, width = measured(heading_of(column))
+        all[place] = {
+            column = column, name = column.name, value = column.value, place = place, weight = column.weight or 1,
+            heading = heading, heading_width = width, width = width, cells = {}, widths = {},
+            right = column.align == "right" or right_aligned[column.type],
+        }
+    end
     for i, index in ipairs(indices) do
         local row = rows[index]
-        local value
-        if column.value then
-            value = column.value(row)
-        else
-            value = row[column.name]
-        end
-        column_cells[i], widths[i] = measured(value_text(value, column))
-        if widths[i] > widest then
-            widest = widths[i]
+        for _, one in ipairs(all) do
+            local value
+            if one.value then
+                value = one.value(row)
+            else
+                value = row[one.name]
+            end
+            local cell, width = measured(value_text(value, one.column))
+            one.cells[i], one.widths[i] = cell, width
+            if width > one.width then
+                one.width = width
+            end
         end
     end
-    return {
-        column = column, place = place, heading = heading, cells = column_cells, widths = widths, width = widest,
-        weight = column.weight or 1, right = column.align == "right" or right_aligned[column.type],
-        least = never_cut[column.type] and widest or math.min(widest, math.max(#heading, SMALLEST)),
-    }
+    for _, one in ipairs(all) do
+        one.least = never_cut[one.column.type] and one.width
+            or math.min(one.width, math.max(one.heading_width, SMALLEST))
+    end
+    return all
 end
 
 --- Shares `room` among those that want more than they have: whoever wants little gets all of it.
@@ -211,24 +221,28 @@ local function fit(all, width)
     return shown
 end
 
-local function painted(cell, colour)
-    return colour and ("\27[%sm%s\27[0m"):format(colour, cell) or cell
+--- A cell in the width of its column; the last one of a line gets no space behind it.
+local function padded(one, cell, cell_width, colour, is_last, dots)
+    local width = one.width
+    if cell_width > width then
+        cell, cell_width = fitted(cell, cell_width, width, dots)
+    end
+    if colour then
+        cell = "\27[" .. colour .. "m" .. cell .. "\27[0m"
+    end
+    if cell_width == width or (is_last and not one.right) then
+        return cell
+    end
+    local space = (" "):rep(width - cell_width)
+    return one.right and space .. cell or cell .. space
 end
 
---- One line; `cell_of(column)` gives text, width and colour.
-local function line_of(shown, cell_of)
+local function heading_line(shown, colour, dots)
     local parts = {}
-    for i, column in ipairs(shown) do
-        local cell, cell_width, colour = cell_of(column)
-        local space = (" "):rep(column.width - cell_width)
-        cell = painted(cell, colour)
-        if column.right then
-            parts[i] = space .. cell
-        else
-            parts[i] = i < #shown and cell .. space or cell
-        end
+    for i, one in ipairs(shown) do
+        parts[i] = padded(one, one.heading, one.heading_width, colour and "1" or nil, i == #shown, dots)
     end
-    return table.concat(parts, (" "):rep(GAP))
+    return table.concat(parts, GAP_TEXT)
 end
 
 --- The rows that are shown: all, or as many of the first and the last as `height` allows.
@@ -269,22 +283,22 @@ local function rest_line(all, shown, width, dots)
 end
 
 local function body_lines(lines, rows, shown, indices, options, dots)
-    local cut_after, hidden = options.cut_after, #rows - #indices
+    local count, parts = #shown, {}
     for i, index in ipairs(indices) do
-        lines[#lines + 1] = line_of(shown, function(column)
-            local cell, cell_width = fitted(column.cells[i], column.widths[i], column.width, dots)
-            local paint = options.colour and column.column.colour
-            return cell, cell_width, paint and paint(rows[index]) or nil
-        end)
-        if i == cut_after then
-            local line = ("%s %d more rows %s"):format(dots, hidden, dots)
+        for j, one in ipairs(shown) do
+            local paint = options.colour and one.column.colour
+            parts[j] = padded(one, one.cells[i], one.widths[i], paint and paint(rows[index]) or nil, j == count, dots)
+        end
+        lines[#lines + 1] = table.concat(parts, GAP_TEXT)
+        if i == options.cut_after then
+            local line = ("%s %d more rows %s"):format(dots, #rows - #indices, dots)
             lines[#lines + 1] = (fitted(line, text.width(line), options.width or math.huge, dots))
         end
     end
 end
 
 --- Renders rows as a table that ends in a newline.
--- @param rows
+-- @param rows or a plain list of what the functions of `columns` take
 -- @tparam[opt] table options `columns`: names, or tables of `name`, `heading`, `value` (a function of the row), `type`,
 --   `align`, `weight`, `colour` (a function of the row); `width`: of the terminal, nil where there is none; `height`:
 --   the most rows to show, cut in the middle; `colour`: true for SGR sequences
@@ -293,19 +307,10 @@ function M.render(rows, options)
     options = options or {}
     local dots, width = ellipsis(), options.width
     local indices, cut_after = chosen_indices(#rows, options.height)
-    local all = {}
-    for i, column in ipairs(resolved(rows, options.columns)) do
-        all[i] = filled(rows, indices, column, i)
-    end
+    local all = filled(rows, indices, resolved(rows, options.columns))
     local shown = width and fit(all, width) or all
-    local lines = {
-        line_of(shown, function(column)
-            local heading, heading_width = fitted(column.heading, text.width(column.heading), column.width, dots)
-            return heading, heading_width, options.colour and "1" or nil
-        end),
-    }
-    body_lines(lines, rows, shown, indices,
-        { colour = options.colour, width = width, cut_after = cut_after }, dots)
+    local lines = { heading_line(shown, options.colour, dots) }
+    body_lines(lines, rows, shown, indices, { colour = options.colour, width = width, cut_after = cut_after }, dots)
     lines[#lines + 1] = width and rest_line(all, shown, width, dots)
     lines[#lines + 1] = ""
     return table.concat(lines, "\n")
