@@ -129,5 +129,7 @@ int luaopen_porthole_core(lua_State *L)
 	open_text(L);
 	open_paths(L);
 	open_sleep(L);
+	open_probe(L);
+
 	return 1;
 }
