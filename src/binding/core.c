@@ -130,6 +130,7 @@ int luaopen_porthole_core(lua_State *L)
 	open_paths(L);
 	open_sleep(L);
 	open_probe(L);
+	open_stream(L);
 
 	return 1;
 }
