@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "binding/binding.h"
@@ -118,6 +119,20 @@ static int l_stream(lua_State *L)
 	if (ph_stream_open(&host, port, options_boolean(L, 3, "udp"), &stream->stream, &error) < 0)
 		return push_failure(L, &error);
 	return 1;
+}
+
+/* core.scope_check(prefix): raises for what is no address and no block */
+static int l_scope_check(lua_State *L)
+{
+	struct ph_host_prefix prefix;
+	struct ph_error error = { 0 };
+	size_t length;
+	const char *text = luaL_checklstring(L, 1, &length);
+	int r = ph_prefix_parse(text, length, &prefix, &error);
+
+	luaL_argcheck(L, r != 1, 1, "an address or a block such as 192.0.2.0/24 expected");
+	luaL_argcheck(L, r == 0, 1, error.message);
+	return 0;
 }
 
 /* core.listen(address, port) -> stream | nil, message, code */
@@ -590,6 +605,16 @@ static int l_wait_one(lua_State *L)
 	return 1;
 }
 
+/* core.clock() -> seconds on a clock that nobody sets */
+static int l_clock(lua_State *L)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+	return 1;
+}
+
 static void make_class(lua_State *L, const char *name, const luaL_Reg *methods)
 {
 	luaL_newmetatable(L, name);
@@ -622,9 +647,9 @@ static const luaL_Reg stream_methods[] = {
 void open_stream(lua_State *L)
 {
 	static const luaL_Reg functions[] = {
-		{ "stream", l_stream }, { "listen", l_listen }, { "address", l_address },
-		{ "lookup", l_lookup }, { "poller", l_poller }, { "wait", l_wait_one },
-		{ NULL, NULL },
+		{ "stream", l_stream }, { "listen", l_listen },           { "address", l_address },
+		{ "lookup", l_lookup }, { "poller", l_poller },           { "wait", l_wait_one },
+		{ "clock", l_clock },   { "scope_check", l_scope_check }, { NULL, NULL },
 	};
 	static const luaL_Reg pollers[] = {
 		{ "arm", l_arm },           { "disarm", l_disarm },
