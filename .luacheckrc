@@ -7,6 +7,7 @@ include_files = { "lua", "examples", "tests/spec", ".luacheckrc" }
 files["examples"] = {
     read_globals = {
         "sockets", "endpoints", "processes", "interfaces", "services", "json", "help", "recipe",
+        "sleep",
     },
 }
 

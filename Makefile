@@ -24,7 +24,7 @@ BINDING_LIBS = $(eval BINDING_LIBS := $(call pkg,--libs,jansson))$(BINDING_LIBS)
 SHELL_LIBS  = $(eval SHELL_LIBS := $(call pkg,--libs,readline))$(SHELL_LIBS)
 CMOCKA_LIBS = $(eval CMOCKA_LIBS := $(call pkg,--libs,cmocka))$(CMOCKA_LIBS)
 
-COMPILE_FLAGS = $(WARNINGS) $(DEFINES) $(HARDEN) $(SANITIZERS) -Iinclude -Isrc -Itests/support -I$(BUILD)/generated $(CPPFLAGS) $(CFLAGS)
+COMPILE_FLAGS = $(WARNINGS) $(DEFINES) $(HARDEN) $(SANITIZERS) -Iinclude -Isrc -Itests/support -Itests/bound/support -I$(BUILD)/generated $(CPPFLAGS) $(CFLAGS)
 LINK_FLAGS    = $(SANITIZERS) -Wl,--as-needed $(LDFLAGS)
 
 # V=1 prints the commands.
@@ -37,6 +37,7 @@ shell_sources   := $(wildcard src/shell/*.c)
 support_sources := $(wildcard tests/support/*.c)
 unit_sources    := $(wildcard tests/unit/*.c)
 bound_sources   := $(wildcard tests/bound/*.c)
+state_sources   := $(wildcard tests/bound/support/*.c)
 pty_sources     := $(wildcard tests/pty/*.c)
 pty_support     := $(wildcard tests/pty/support/*.c)
 tool_sources    := $(wildcard tests/netns/*.c tests/bench/*.c)
@@ -83,7 +84,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D) && $(CC) $(COMPILE_FLAGS) $(PART_CFLAGS) -MMD -MP -c -o $@ $<
 
 -include $(patsubst %.o,%.d,$(call objects,$(engine_sources) $(binding_sources) $(shell_sources) $(support_sources) \
-	$(unit_sources) $(bound_sources) $(pty_sources) $(pty_support) $(tool_sources)))
+	$(unit_sources) $(bound_sources) $(state_sources) $(pty_sources) $(pty_support) $(tool_sources)))
 
 # Tests. An engine unit links the engine alone, with allocations that can be made to fail; a bound one the bindings and Lua too.
 WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=strdup \
@@ -94,7 +95,7 @@ $(call programs,$(unit_sources)): $(BUILD)/%: $(BUILD)/%.o $(support_objects) $(
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK_FLAGS) $(WRAP) -o $@ $^ $(ENGINE_LIBS) $(CMOCKA_LIBS)
 
-$(call programs,$(bound_sources)): $(BUILD)/%: $(BUILD)/%.o $(support_objects) $(call objects,$(binding_sources)) $(BUILD)/lib/libporthole.a
+$(call programs,$(bound_sources)): $(BUILD)/%: $(BUILD)/%.o $(support_objects) $(call objects,$(state_sources) $(binding_sources)) $(BUILD)/lib/libporthole.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LINK_FLAGS) $(WRAP) -o $@ $^ $(ENGINE_LIBS) $(BINDING_LIBS) $(LUA_LIBS) $(CMOCKA_LIBS)
 

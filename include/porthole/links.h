@@ -23,6 +23,7 @@ struct ph_link_stats {
 
 struct ph_link {
 	uint32_t ifindex, master, parent; /* parent: IFLA_LINK; 0: none */
+	bool parent_elsewhere; /* `parent` is an index of another namespace, as of a veth's peer */
 	uint32_t flags; /* IFF_*, netdevice(7) */
 	uint32_t mtu, type; /* type: ARPHRD_* */
 	uint32_t txqlen;

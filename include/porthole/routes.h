@@ -70,13 +70,19 @@ struct ph_rule {
 	uint32_t uid_first, uid_last; /* only if has_uids */
 	uint64_t tunnel; /* tunnel id, host byte order; 0: any */
 	uint16_t sport_first, sport_last, dport_first, dport_last; /* 0: any */
+	uint16_t sport_mask, dport_mask; /* the bits that count; 0: all */
+	uint32_t flowlabel, flowlabel_mask; /* IPv6, host byte order; mask 0: any */
 	uint8_t family; /* AF_INET, AF_INET6 */
 	uint8_t action; /* FR_ACT_*: 1 to table, 2 goto, 6 blackhole, 7 unreachable, 8 prohibit */
 	uint8_t protocol; /* RTPROT_* of who made it; 0: unknown */
 	uint8_t ip_proto; /* IPPROTO_*; 0: any */
 	uint8_t tos;
+	uint8_t dscp, dscp_mask; /* mask 0: any */
 	uint8_t prefix, source_prefix; /* bits; 0: any */
 	bool has_uids, l3mdev;
+	/* It has more to it than is known here, and a reason says so: its other facts may mislead.
+	 */
+	bool more;
 	uint8_t destination[16], source[16];
 	char iif[16], oif[16]; /* bytes; empty: any */
 };

@@ -241,12 +241,16 @@ local function judge(entries, own, known)
     return ipv4, ipv6, widest, why
 end
 
-local function service_name(port, proto)
-    local service = core.services.lookup(port, proto)
+--- The registry's name. A registry that cannot be read is a reason for incomplete rows.
+local function service_name(port, proto, reasons)
+    local service, problem = core.services.lookup(port, proto)
+    if problem then
+        reasons[1] = "names of services are unknown: " .. problem
+    end
     return service and service.name
 end
 
-local function endpoint(group, own, known)
+local function endpoint(group, own, known, reasons)
     local first, addresses = group.sockets[1], {}
     local ipv4, ipv6, far, why = judge(group, own, known)
     for i, entry in ipairs(group) do
@@ -255,7 +259,7 @@ local function endpoint(group, own, known)
         }, address_meta)
     end
     return {
-        proto = first.proto, port = first.port, service = service_name(first.port, first.proto),
+        proto = first.proto, port = first.port, service = service_name(first.port, first.proto, reasons),
         addresses = addresses, ipv4 = ipv4, ipv6 = ipv6, processes = group.processes,
         unit = placed(group, "unit"), container = placed(group, "container"),
         netns = first.netns ~= "" and first.netns or nil, reach = far, why = why, exposure = {},
@@ -294,13 +298,13 @@ local function by_port(sockets)
 end
 
 local function grouped(open, addresses)
-    local own, known, list = reach.own(addresses), {}, {}
+    local own, known, list, reasons = reach.own(addresses), {}, {}, {}
     for _, port in ipairs(by_port(open)) do
         for _, group in ipairs(by_holders(port)) do
-            list[#list + 1] = endpoint(group, own, known)
+            list[#list + 1] = endpoint(group, own, known, reasons)
         end
     end
-    return list
+    return list, reasons
 end
 
 --- Groups sockets into endpoints. Pure: nothing is asked of the host but the registry of services.
@@ -315,7 +319,7 @@ function M.group(sockets, addresses, mptcp)
         add_open(open, mptcp)
         open = without_subflows(open)
     end
-    return grouped(open, addresses)
+    return (grouped(open, addresses))
 end
 
 --- Protocols as /proc/net/protocols names them; a kernel without one has no sockets of it, which needs no word.
@@ -362,7 +366,12 @@ function M.list(netns)
     if not open then
         return nil, partial, code
     end
-    return grouped(open, core.addresses() or {}), partial
+    local addresses, problem = core.addresses()
+    local list, reasons = grouped(open, addresses)
+    if not addresses then
+        reasons[#reasons + 1] = "this host's own addresses are unknown: " .. tostring(problem)
+    end
+    return list, table.move(reasons, 1, #reasons, #partial + 1, partial)
 end
 
 --- Rows of such a list.

@@ -40,6 +40,54 @@ local topics = {
             return core.interfaces()
         end,
     },
+    routes = {
+        call = "routes([filter]) -> rows",
+        text = "The routing tables, IPv4 and IPv6, as `ip route show table all` lists them.",
+        examples = { 'routes{table="main"}', 'routes{to="default"}' },
+        columns = function()
+            return core.routes()
+        end,
+    },
+    rules = {
+        call = "rules([filter]) -> rows",
+        text = "The rules that choose a routing table, in the order in which the kernel asks them.",
+        examples = { "rules()" },
+        columns = function()
+            return core.rules()
+        end,
+    },
+    neighbors = {
+        call = "neighbors([filter]) -> rows",
+        text = "Which hardware address each neighbour has: the tables of ARP and neighbour discovery.",
+        examples = { 'neighbors{state="reachable"}' },
+        columns = function()
+            return core.neighbors()
+        end,
+    },
+    groups = {
+        call = "groups([filter]) -> rows",
+        text = "The multicast groups that this host has joined, on each device.",
+        examples = { "groups()", 'groups{iface="eth0"}' },
+        columns = function()
+            return core.groups()
+        end,
+    },
+    counters = {
+        call = "counters([filter]) -> rows",
+        text = "What the protocols have counted: packets, errors, connections, ...",
+        examples = { 'counters{protocol="Tcp"}', 'counters{name="ListenDrops"}' },
+        columns = function()
+            return core.counters()
+        end,
+    },
+    proc_routes = {
+        call = "proc_routes([filter]) -> rows",
+        text = "The routing tables as route and netstat -r see them, with their flags as numbers.",
+        examples = { 'proc_routes{family="inet6"}' },
+        columns = function()
+            return core.proc_routes()
+        end,
+    },
     services = {
         call = 'services.lookup(port|name[, proto]), services.list()',
         text = "Which name goes with which port: by your own file, /etc/services, and the IANA registry.",
@@ -54,6 +102,11 @@ local topics = {
         call = "recipe(name[, arguments]) -> rows",
         text = "Runs a recipe, as `porthole NAME` does on the command line, and returns what it found.",
         examples = { 'recipe("audit")' },
+    },
+    sleep = {
+        call = "sleep(seconds)",
+        text = "Waits; Ctrl-C ends the wait.",
+        examples = { "sleep(0.5)" },
     },
     help = {
         call = "help([x])",

@@ -9,7 +9,7 @@ local M = {}
 
 --- Facts that the C part reads. Those of them that this build has are set.
 for _, name in ipairs {
-    "sockets", "interfaces", "routes", "rules", "neighbors", "groups", "counters", "services", "json",
+    "sockets", "interfaces", "routes", "proc_routes", "rules", "neighbors", "groups", "counters", "services", "json",
 } do
     M[name] = core[name]
 end

@@ -113,17 +113,34 @@ local function items_of(t, state, depth)
     return items
 end
 
---- On one line where it fits, otherwise an item a line.
-local function joined(items, state, depth)
-    local length = depth * 2 + 4
-    for _, item in ipairs(items) do
-        length = length + #item + 2
-        if length > state.width or item:find("\n", 1, true) then
-            local indent = ("  "):rep(depth + 1)
-            return "{\n" .. indent .. table.concat(items, ",\n" .. indent) .. "\n" .. ("  "):rep(depth) .. "}"
+--- The items on as few lines as the width allows; one that has lines of its own stands alone.
+local function filled(items, width)
+    local lines, line = {}, nil
+    for i, item in ipairs(items) do
+        local text = i < #items and item .. "," or item
+        local alone = item:find("\n", 1, true)
+        if line and (alone or #line + #text + 1 > width) then
+            lines[#lines + 1], line = line, nil
+        end
+        line = line and line .. " " .. text or text
+        if alone then
+            lines[#lines + 1], line = line, nil
         end
     end
-    return #items == 0 and "{}" or "{ " .. table.concat(items, ", ") .. " }"
+    lines[#lines + 1] = line
+    return lines
+end
+
+--- On one line where it fits.
+local function joined(items, state, depth)
+    local indent = ("  "):rep(depth + 1)
+    local lines = filled(items, math.max(state.width - #indent, 20))
+    if #lines == 0 then
+        return "{}"
+    elseif #lines == 1 and not lines[1]:find("\n", 1, true) and #lines[1] + #indent + 4 <= state.width then
+        return "{ " .. lines[1] .. " }"
+    end
+    return "{\n" .. indent .. table.concat(lines, "\n" .. indent) .. "\n" .. ("  "):rep(depth) .. "}"
 end
 
 function write(value, state, depth)

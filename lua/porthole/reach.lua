@@ -77,10 +77,11 @@ function M.kind(text)
 end
 
 --- The host's own addresses, sorted out once for many questions.
--- @tparam {table,...} list of `iface family address broadcast`
+-- @tparam ?{table,...} list of `iface family address broadcast`; nil: they cannot be seen
 -- @treturn table for `of`
 function M.own(list)
-    local own = { entries = {}, broadcasts = {} }
+    local own = { entries = {}, broadcasts = {}, unknown = list == nil }
+    list = list or {}
     for i = 1, #list do
         local entry = list[i]
         local kind, family = M.kind(entry.address or "")
@@ -109,7 +110,9 @@ end
 local function wildcard(own, families, iface)
     local place = iface and "every address of " .. iface or "every address of this host"
     local best = widest(own, families, iface)
-    if not best then
+    if own.unknown then
+        return nil, ("it takes %s, but what those are is not known"):format(place), true
+    elseif not best then
         return nil, ("it takes %s, which has none that it could take"):format(place)
     end
     local sentence = about[best.reach]:format(best.address)

@@ -116,12 +116,14 @@ local function trusted(path, folder)
     return nil, ("%s: %s"):format(path, reason or "another user could have written it")
 end
 
-local function exists(path)
-    local file = io.open(path, "r")
-    if file then
-        file:close()
+--- Looks without opening: nothing is known yet of who put there what.
+local function exists(folder, file)
+    for _, name in ipairs(core.directory(folder) or {}) do
+        if name == file then
+            return true
+        end
     end
-    return file ~= nil
+    return false
 end
 
 --- Finds and loads one recipe.
@@ -134,8 +136,9 @@ function M.find(id)
         return nil, problems
     end
     for _, folder in ipairs(folders()) do
-        local path = ("%s/%s.lua"):format(folder, id)
-        if exists(path) then
+        local file = id .. ".lua"
+        local path = folder .. "/" .. file
+        if exists(folder, file) then
             local ok, problem = trusted(path, folder)
             local recipe
             if ok then
@@ -380,6 +383,9 @@ end
 
 --- Runs a recipe with arguments that were read, and writes what it found.
 local function execute(recipe, args)
+    if args.output == "" then
+        return refuse(recipe.id, "option '--output' needs the name of a file")
+    end
     local context = new_context(recipe.id, args.format)
     if args.output and args.output ~= "-" then
         context.terminal, context.width, context.colour = false, nil, false
@@ -423,17 +429,6 @@ local function help_main(words)
     return ok and SUCCESS or FAILED
 end
 
---- Most recipes are over before collecting garbage would pay: the first collection waits until there are ten times as
--- much as now, and sets the usual pace again when it is done.
-local function collect_later()
-    local USUAL, LATE = 200, 1000
-    collectgarbage("incremental", LATE)
-    collectgarbage("collect")
-    setmetatable({}, { __gc = function()
-        collectgarbage("incremental", USUAL)
-    end })
-end
-
 --- `porthole NAME WORD...`; `porthole help [NAME]` as well.
 -- @tparam string id
 -- @tparam {string,...} words the command line behind the name
@@ -442,7 +437,6 @@ function M.main(id, words)
     if id == "help" then
         return help_main(words)
     end
-    collect_later()
     local recipe, problems = M.find(id)
     for _, problem in ipairs(problems) do
         complain("porthole: ", problem)

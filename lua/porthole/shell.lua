@@ -8,8 +8,8 @@ local nearest = require "porthole.nearest"
 local screen = require "porthole.screen"
 
 -- A script may replace the globals; the shell goes on with the real ones.
-local debug, io, string, table, utf8, _G = debug, io, string, table, utf8, _G
-local error, ipairs, load, pcall, rawget, rawset = error, ipairs, load, pcall, rawget, rawset
+local debug, io, math, string, table, utf8, _G = debug, io, math, string, table, utf8, _G
+local error, ipairs, load, pairs, pcall, rawget, rawset = error, ipairs, load, pairs, pcall, rawget, rawset
 local require, select, tonumber, tostring, type = require, select, tonumber, tostring, type
 
 local M = {}
@@ -245,6 +245,20 @@ local function show_rows(rows, name)
     io.stdout:write(painted(("%s = %d row%s"):format(name, #rows, #rows == 1 and "" or "s"), "dim"), "\n")
 end
 
+--- One row: a column a line, those that are unknown left out.
+local function show_row(row, name)
+    local widest, width = 0, screen.get().width or 80
+    for column in pairs(row) do
+        widest = math.max(widest, #column)
+    end
+    local indent = "\n" .. (" "):rep(widest + 4)
+    for column, value in pairs(row) do
+        local text = type(value) == "string" and core.text.escape(value) or inspect.text(value, width - widest - 4)
+        io.stdout:write("  ", column, (" "):rep(widest - #column + 2), (text:gsub("\n", indent)), "\n")
+    end
+    io.stdout:write(painted(name .. " = 1 row", "dim"), "\n")
+end
+
 local function show_value(value)
     if value == nil then
         io.stdout:write("nil\n")
@@ -253,6 +267,8 @@ local function show_value(value)
     local name = keep(value)
     if is_rows(value) then
         return show_rows(value, name)
+    elseif core.names(value) then
+        return show_row(value, name)
     end
     local width = (screen.get().width or 80) - #name - 3
     io.stdout:write(painted(name .. " = ", "dim"), inspect.text(value, width), "\n")
@@ -338,7 +354,7 @@ end
 
 --- The nearest name of a table for a field or method that it lacks, from the text of the chunk.
 local function field_hint(kind, name)
-    local source, complete = session.source, require "porthole.complete"
+    local source, complete = session.source, require "porthole.shell.complete"
     local at = source and source:find((kind == "method" and ":" or "%.") .. "%s*" .. name .. "%f[^%w_]")
     if not at then
         return nil
@@ -399,7 +415,7 @@ end
 
 --- Completion is loaded at the first TAB.
 function M.complete(...)
-    return require("porthole.complete").complete(...)
+    return require("porthole.shell.complete").complete(...)
 end
 
 --- Begins a session.

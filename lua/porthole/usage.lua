@@ -11,7 +11,7 @@ local SUCCESS, WRONG_USAGE = 0, 2
 
 --- What comes from a recipe's file is shown, never obeyed; its lines stay lines.
 local function write(text)
-    for line in text:gmatch("([^\n]*)\n?") do
+    for line in (text .. "\n"):gmatch("([^\n]*)\n") do
         io.stdout:write(core.text.escape(line), "\n")
     end
 end
@@ -39,6 +39,28 @@ local function library_text(name)
     return ok and type(help.text) == "function" and help.text(name) or nil
 end
 
+--- The whole reference as Markdown, from the same texts: docs/reference.md.
+local function markdown()
+    local help = require "porthole.help"
+    local parts = { "# Reference", "`make docs` writes this from the texts of `help()`.", "## In Lua" }
+    local function add(name, text)
+        parts[#parts + 1] = ("### %s"):format(name)
+        parts[#parts + 1] = "```text\n" .. text:gsub("\n+$", "") .. "\n```"
+    end
+    for _, name in ipairs(nearest.keys(require "porthole")) do
+        local text = help.text(name)
+        if text then
+            add(name, text)
+        end
+    end
+    parts[#parts + 1] = "## Recipes"
+    for _, one in ipairs((recipe.list())) do
+        add(one.id, recipe.help(one))
+    end
+    write(table.concat(parts, "\n\n"))
+    return SUCCESS
+end
+
 --- @tparam string _ "help"
 -- @tparam {string,...} words the command line behind it
 -- @treturn integer the exit status
@@ -46,6 +68,8 @@ function M.main(_, words)
     local name = words[1]
     if name == nil or name == "--help" or name == "-h" then
         return list()
+    elseif name == "--markdown" then
+        return markdown()
     end
     local text = recipe.help(name) or library_text(name)
     if text then

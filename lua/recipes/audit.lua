@@ -4,8 +4,12 @@ local address_text = require("porthole.format.table").address_text
 
 --- "nginx", "nginx (4)", "systemd, sshd"; "?" where none can be seen.
 local function programs(row)
+    local processes = row.processes or {}
+    if #processes < 2 then
+        return processes[1] and processes[1].name or "?"
+    end
     local count, names = {}, {}
-    for _, process in ipairs(row.processes or {}) do
+    for _, process in ipairs(processes) do
         local name = process.name or "?"
         if not count[name] then
             names[#names + 1] = name
@@ -17,7 +21,7 @@ local function programs(row)
             names[i] = ("%s (%d)"):format(name, count[name])
         end
     end
-    return #names > 0 and table.concat(names, ", ") or "?"
+    return table.concat(names, ", ")
 end
 
 --- Says of a wildcard IPv6 socket what no address says: whether it takes IPv4.
@@ -39,7 +43,7 @@ local colours = { internet = "31", lan = "33", host = "32" }
 
 local columns = {
     { heading = "PORT", weight = 10, type = "name", value = function(row)
-        return ("%d/%s"):format(row.port, row.proto)
+        return row.port .. "/" .. row.proto
     end },
     { heading = "SERVICE", name = "service", weight = 7 },
     { heading = "PROGRAM", weight = 9, value = programs },
@@ -84,7 +88,7 @@ local function hidden_text(hidden)
     if hidden == 0 then
         return ""
     elseif is_root() then
-        return ("; %d without a process to be seen: the kernel's own, or another PID namespace's"):format(hidden)
+        return ("; %d without a process that can be seen from here"):format(hidden)
     end
     return ("; the owner of %d is hidden: run with sudo to see it"):format(hidden)
 end
@@ -98,7 +102,7 @@ local function summary(list)
         end
     end
     if far["?"] then
-        parts[#parts + 1] = ("%d not known"):format(far["?"])
+        parts[#parts + 1] = ("%d of unknown reach"):format(far["?"])
     end
     return ("%d port%s open%s%s%s"):format(ports, ports == 1 and "" or "s", #parts > 0 and ": " or "",
         table.concat(parts, ", "), hidden_text(hidden))

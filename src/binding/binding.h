@@ -29,6 +29,9 @@ const char *error_name(int code);
 /* Each fills fields of the core table on top of the stack. */
 void open_sockets(lua_State *L);
 void open_links(lua_State *L);
+void open_routes(lua_State *L);
+void open_groups(lua_State *L);
+void open_counters(lua_State *L);
 void open_services(lua_State *L);
 void open_json(lua_State *L);
 void open_text(lua_State *L);

@@ -124,6 +124,9 @@ int luaopen_porthole_core(lua_State *L)
 	lua_setfield(L, -2, "version");
 	open_sockets(L);
 	open_links(L);
+	open_routes(L);
+	open_groups(L);
+	open_counters(L);
 	open_services(L);
 	open_json(L);
 	open_text(L);

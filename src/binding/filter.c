@@ -120,6 +120,7 @@ static void add_integers(struct filter *filter, const struct place *place)
 	lua_State *L = place->L;
 	const char *text;
 	int64_t low, high;
+	size_t whole;
 	int exact;
 
 	if (lua_type(L, -1) != LUA_TSTRING) {
@@ -129,7 +130,9 @@ static void add_integers(struct filter *filter, const struct place *place)
 		add_range(filter, place, low, low);
 		return;
 	}
-	text = lua_tostring(L, -1);
+	text = lua_tolstring(L, -1, &whole);
+	if (strlen(text) != whole)
+		mistake(place, takes_integers(place));
 	for (size_t length;; text += length + 1) {
 		length = strcspn(text, ",");
 		if (!parse_range(text, length, &low, &high))

@@ -93,7 +93,8 @@ static void write_number(struct writer *writer, double number)
 
 	if (!isfinite(number))
 		luaL_error(writer->L, "JSON has no number for '%f'", number);
-	for (int digits = 15; digits <= 17; digits++) {
+	/* Up to 15 digits come back as they were written, unless there are fewer bits. */
+	for (int digits = isnormal(number) ? 15 : 1; digits <= 17; digits++) {
 		snprintf(text, sizeof(text), "%.*g", digits, number);
 		if (strtod(text, NULL) == number)
 			break;

@@ -129,7 +129,7 @@ GET(master)
 
 GET(parent)
 {
-	set_link_name(LINKS, LINK->parent, cell);
+	set_link_name(LINKS, LINK->parent_elsewhere ? 0 : LINK->parent, cell);
 }
 
 GET(addresses)
@@ -219,6 +219,29 @@ GET(txqlen)
 	set_integer(cell, LINK->txqlen);
 }
 
+/* ARPHRD_*, linux/if_arp.h. */
+GET(type)
+{
+	(void)storage;
+	set_integer(cell, LINK->type);
+}
+
+/* Of the hardware's resources, 0 means none. */
+#define RESOURCE(name)                         \
+	GET(name)                              \
+	{                                      \
+		(void)storage;                 \
+		set_integer(cell, LINK->name); \
+		if (LINK->name == 0)           \
+			cell->type = CELL_NIL; \
+	}
+
+RESOURCE(interrupt)
+RESOURCE(base_address)
+RESOURCE(memory_start)
+RESOURCE(memory_end)
+RESOURCE(dma)
+
 #define COUNTER(name)                                \
 	GET(name)                                    \
 	{                                            \
@@ -235,6 +258,7 @@ COUNTER(rx_dropped)
 COUNTER(rx_missed)
 COUNTER(rx_fifo)
 COUNTER(rx_frame)
+COUNTER(rx_compressed)
 COUNTER(multicast)
 COUNTER(tx_bytes)
 COUNTER(tx_packets)
@@ -243,6 +267,7 @@ COUNTER(tx_dropped)
 COUNTER(tx_fifo)
 COUNTER(collisions)
 COUNTER(tx_carrier)
+COUNTER(tx_compressed)
 
 #define COLUMN(column, kind, text, ...)                                                    \
 	{                                                                                  \
@@ -264,7 +289,9 @@ static const struct column columns[] = {
 	COLUMN(mac, NAME, "its hardware address", .weight = 5),
 	COLUMN(mtu, INTEGER, "the largest packet that it carries", .unit = "bytes", .weight = 2),
 	COLUMN(master, NAME, "the bridge or bond that it belongs to", .weight = 4),
-	COLUMN(parent, NAME, "the device that it is made on, of a VLAN for instance"),
+	COLUMN(parent, NAME,
+	       "the device that it is made on, or the other end of a veth; none where that "
+	       "is in another namespace"),
 	COLUMN(txqlen, INTEGER, "the longest queue of packets to send", .unit = "packets"),
 	COLUMN(rx_bytes, INTEGER, "received", .unit = "bytes", .weight = 1),
 	COLUMN(rx_packets, INTEGER, "received", .unit = "packets"),
@@ -274,6 +301,7 @@ static const struct column columns[] = {
 	COLUMN(rx_fifo, INTEGER, "lost to a full receive buffer", .unit = "packets"),
 	COLUMN(rx_frame, INTEGER, "received with length, overrun, CRC or frame errors",
 	       .unit = "packets"),
+	COLUMN(rx_compressed, INTEGER, "received compressed", .unit = "packets"),
 	COLUMN(multicast, INTEGER, "received by multicast", .unit = "packets"),
 	COLUMN(tx_bytes, INTEGER, "sent", .unit = "bytes", .weight = 1),
 	COLUMN(tx_packets, INTEGER, "sent", .unit = "packets"),
@@ -282,6 +310,13 @@ static const struct column columns[] = {
 	COLUMN(tx_fifo, INTEGER, "lost to an empty send buffer", .unit = "packets"),
 	COLUMN(collisions, INTEGER, "collisions while sending"),
 	COLUMN(tx_carrier, INTEGER, "not sent for want of a carrier", .unit = "packets"),
+	COLUMN(tx_compressed, INTEGER, "sent compressed", .unit = "packets"),
+	COLUMN(type, INTEGER, "its kind of hardware: ARPHRD_* of linux/if_arp.h"),
+	COLUMN(interrupt, INTEGER, "the hardware's interrupt"),
+	COLUMN(base_address, INTEGER, "the hardware's I/O port"),
+	COLUMN(memory_start, INTEGER, "where the hardware's memory begins"),
+	COLUMN(memory_end, INTEGER, "where the hardware's memory ends"),
+	COLUMN(dma, INTEGER, "the hardware's DMA channel"),
 };
 
 static size_t count_links(const void *storage)

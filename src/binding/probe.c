@@ -422,6 +422,11 @@ static int run_reporting(lua_State *L, struct probe_rows *rows, struct ph_error 
 		ph_cancel_reset(reporter.context);
 		lua_error(L);
 	}
+	/* Ctrl-C has done what it is for, and must not take away what is known. */
+	if (r == 0 && rows->probes.cancelled) {
+		ph_cancel_reset(reporter.context);
+		lua_sethook(L, NULL, 0, 0);
+	}
 	return r;
 }
 

@@ -100,7 +100,9 @@ static int parse_pairs(struct span rest, uint8_t source, struct ph_counters *cou
 			r = add_pairs(counters, source, names, line);
 		else if (names.length > 0)
 			r = add_reason(counters, source);
-		names = pair ? (struct span){ 0 } : line;
+		names = line;
+		if (pair)
+			names.length = 0;
 	}
 	return r == 0 && names.length > 0 ? add_reason(counters, source) : r;
 }

@@ -100,6 +100,9 @@ static bool take_link_attribute(const struct nlattr *attribute, void *data)
 		return attribute_u32(attribute, &link->master);
 	case IFLA_LINK:
 		return attribute_u32(attribute, &link->parent);
+	case IFLA_LINK_NETNSID:
+		link->parent_elsewhere = true;
+		return true;
 	case IFLA_OPERSTATE:
 		return attribute_u8(attribute, &link->operstate);
 	case IFLA_ADDRESS:

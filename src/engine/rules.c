@@ -11,6 +11,17 @@
 #include "engine/rtnetlink.h"
 #include "porthole/routes.h"
 
+/* Of kernels newer than the headers that porthole is built with: linux/fib_rules.h of 6.16. */
+enum {
+	RULE_DSCP = 25,
+	RULE_FLOWLABEL,
+	RULE_FLOWLABEL_MASK,
+	RULE_SPORT_MASK,
+	RULE_DPORT_MASK,
+	RULE_DSCP_MASK,
+	RULE_BEYOND
+};
+
 static bool read_uids(const struct nlattr *attribute, struct ph_rule *rule)
 {
 	struct fib_rule_uid_range range;
@@ -54,6 +65,45 @@ static bool read_l3mdev(const struct nlattr *attribute, struct ph_rule *rule)
 	return true;
 }
 
+static bool read_u16(const struct nlattr *attribute, uint16_t *value)
+{
+	return mnl_attr_get_payload_len(attribute) == sizeof(*value) &&
+	       attribute_struct(attribute, value, sizeof(*value), sizeof(*value));
+}
+
+static bool read_be32(const struct nlattr *attribute, uint32_t *value)
+{
+	if (!attribute_u32(attribute, value))
+		return false;
+	*value = be32toh(*value);
+	return true;
+}
+
+/* What a packet must be like, as newer kernels can tell it. */
+static bool take_newer_selector(const struct nlattr *attribute, struct ph_rule *rule)
+{
+	switch (mnl_attr_get_type(attribute)) {
+	case RULE_DSCP:
+		/* Sent alone before there were masks: all six bits count. */
+		if (rule->dscp_mask == 0)
+			rule->dscp_mask = 0x3f;
+		return attribute_u8(attribute, &rule->dscp);
+	case RULE_DSCP_MASK:
+		return attribute_u8(attribute, &rule->dscp_mask);
+	case RULE_FLOWLABEL:
+		return read_be32(attribute, &rule->flowlabel);
+	case RULE_FLOWLABEL_MASK:
+		return read_be32(attribute, &rule->flowlabel_mask);
+	case RULE_SPORT_MASK:
+		return read_u16(attribute, &rule->sport_mask);
+	case RULE_DPORT_MASK:
+		return read_u16(attribute, &rule->dport_mask);
+	default:
+		rule->more |= mnl_attr_get_type(attribute) >= RULE_BEYOND;
+		return true;
+	}
+}
+
 /* What a packet must be like. */
 static bool take_selector(const struct nlattr *attribute, struct ph_rule *rule)
 {
@@ -83,7 +133,7 @@ static bool take_selector(const struct nlattr *attribute, struct ph_rule *rule)
 	case FRA_L3MDEV:
 		return read_l3mdev(attribute, rule);
 	default:
-		return true;
+		return take_newer_selector(attribute, rule);
 	}
 }
 
@@ -132,6 +182,10 @@ static int add_rule(const struct nlmsghdr *message, void *data)
 	    rule.source_prefix > 8 * address_bytes(rule.family) ||
 	    !attributes_of(message, sizeof(*header), take_rule_attribute, &rule))
 		return -EBADMSG;
+	if (rule.more && ph_reasons_add(&rules->partial,
+	                                "rule %u has conditions that this porthole does not know",
+	                                rule.priority) < 0)
+		return -ENOMEM;
 	if (ph_reserve(&rules->items, rules->count, &rules->capacity, sizeof(*rules->items)) < 0)
 		return -ENOMEM;
 	rules->items[rules->count++] = rule;

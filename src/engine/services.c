@@ -272,7 +272,9 @@ static int add_file(struct ph_services *services, const char *root, const char *
 /* A path of the user's own may be relative or not: it is opened as it stands. */
 static int add_user_file(struct ph_services *services, const char *path, struct ph_error *error)
 {
-	int r = add_file(services, ".", path, PH_SERVICE_USER, NULL);
+	/* "." may not be searched, which does not matter to a path from the root. */
+	const char *root = path[0] == '/' ? "/" : ".";
+	int r = add_file(services, root, path, PH_SERVICE_USER, NULL);
 
 	return r < 0 ? ph_fail(error, r, "reading the services file %s: %s", path, strerror(-r))
 	             : 0;

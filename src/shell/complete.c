@@ -1,6 +1,6 @@
 /*
- * Completion: what readline asks, the module porthole.complete answers. The answer is copied before
- * readline sees any of it, so that no Lua value has to live meanwhile.
+ * Completion: what readline asks, the module porthole.shell.complete answers. The answer is copied
+ * before readline sees any of it, so that no Lua value has to live meanwhile.
  */
 #include <lauxlib.h>
 #include <stdio.h>
@@ -175,17 +175,19 @@ static char **attempt(const char *text, int start, int end)
  * Returns the columns written. */
 static int put(const char *text, int room)
 {
-	char escaped[64];
 	int used = 0;
 
 	for (size_t length = strlen(text); length > 0;) {
 		uint32_t code;
-		size_t size = ph_text_decode(text, length, &code);
+		size_t size = ph_text_decode(text, length, &code), bytes;
 		int width = (int)ph_text_width(text, size);
+		/* One byte becomes 8 at most, one character has 4. */
+		char escaped[32] = "";
 
 		if (used + width > room)
 			break;
-		fwrite(escaped, 1, ph_text_escape(text, size, escaped), rl_outstream);
+		bytes = ph_text_escape(text, size, escaped);
+		fwrite(escaped, 1, bytes, rl_outstream);
 		used += width;
 		text += size;
 		length -= size;

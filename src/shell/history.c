@@ -233,26 +233,34 @@ static uint64_t hash(const char *text)
 	return value;
 }
 
+/* Where the entry stands in a table of indices (from 1; 0: free), or would stand. */
+static size_t slot_of(const struct entries *entries, const size_t *table, size_t slots,
+                      const char *text)
+{
+	size_t slot = hash(text) & (slots - 1);
+
+	while (table[slot] != 0 && strcmp(entries->items[table[slot] - 1].text, text) != 0)
+		slot = (slot + 1) & (slots - 1);
+	return slot;
+}
+
 /* Marks what comes again below, and what is empty. Returns how many stay. */
 static size_t mark_repeated(struct entries *entries)
 {
-	size_t slots = 512, stay = 0;
-	struct entry **table;
+	size_t slots = 512, stay = 0, *table;
 
 	while (slots < entries->count * 2)
 		slots *= 2;
 	table = calloc(slots, sizeof(*table));
 	if (table == NULL)
 		return entries->count;
-	for (size_t i = entries->count; i-- > 0;) {
-		struct entry *entry = &entries->items[i];
-		size_t slot = hash(entry->text) & (slots - 1);
+	for (size_t i = entries->count; i > 0; i--) {
+		struct entry *entry = &entries->items[i - 1];
+		size_t slot = slot_of(entries, table, slots, entry->text);
 
-		while (table[slot] != NULL && strcmp(table[slot]->text, entry->text) != 0)
-			slot = (slot + 1) & (slots - 1);
-		entry->repeated = table[slot] != NULL || *entry->text == '\0';
-		if (table[slot] == NULL)
-			table[slot] = entry;
+		entry->repeated = table[slot] != 0 || *entry->text == '\0';
+		if (table[slot] == 0)
+			table[slot] = i;
 		stay += !entry->repeated;
 	}
 	free(table);
@@ -325,20 +333,32 @@ void history_open(void)
 {
 	int fd = -1;
 
-	using_history();
 	directory = open_directory();
 	if (directory >= 0)
 		fd = open_locked();
 	if (fd < 0) {
-		fprintf(stderr, "porthole: this session's history is not kept: %s\n",
+		fprintf(stderr,
+		        "porthole: history is not kept, for want of a state directory of one's "
+		        "own: %s\n",
 		        strerror(errno));
 		if (directory >= 0)
 			close(directory);
 		directory = -1;
 		return;
 	}
+	close(fd);
+}
+
+void history_load(void)
+{
+	int fd = directory >= 0 ? open_locked() : -1;
+
+	if (fd < 0)
+		return;
 	load(fd);
 	close(fd);
+	/* Recalling begins behind the last one. */
+	using_history();
 }
 
 /* The chunk as it stands in the file; a line of it that looks like a time gets a space. */

@@ -6,9 +6,11 @@
 #ifndef SHELL_HISTORY_H
 #define SHELL_HISTORY_H
 
-/* Loads what was kept, without duplicates. Where it cannot be kept, says so once; the session goes
- * on. */
+/* Finds the file. Where it cannot be kept, says so once; the session goes on. */
 void history_open(void);
+
+/* Gives readline what was kept, without duplicates. */
+void history_load(void);
 
 /* Keeps a chunk, unless it is the one that was kept last. */
 void history_keep(const char *chunk);

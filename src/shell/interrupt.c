@@ -154,6 +154,12 @@ bool interrupt_raised(void)
 	return self.raised != 0;
 }
 
+void interrupt_end_line(void)
+{
+	if (self.raised && isatty(STDERR_FILENO))
+		SAY("\n");
+}
+
 lua_State *interrupt_switch(lua_State *L)
 {
 	lua_State *before = self.running;

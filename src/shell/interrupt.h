@@ -33,6 +33,9 @@ bool interrupt_take(void);
 /* Whether an interruption was raised as an error since the last prompt, or since the start. */
 bool interrupt_raised(void);
 
+/* After an interruption: leaves the line on which the terminal shows "^C". */
+void interrupt_end_line(void);
+
 /* For coroutine.c: which state runs; returns the one before. */
 lua_State *interrupt_switch(lua_State *L);
 

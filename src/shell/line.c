@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "history.h"
 #include "interrupt.h"
 
 static bool on_terminal;
@@ -80,6 +81,14 @@ static int read_key(FILE *stream)
 	}
 }
 
+/* The prompt is there already: nobody waits for a long history. */
+static int on_first_prompt(void)
+{
+	rl_pre_input_hook = NULL;
+	history_load();
+	return 0;
+}
+
 void line_open(struct shell *shell)
 {
 	struct sigaction action = { .sa_handler = on_continue };
@@ -95,6 +104,8 @@ void line_open(struct shell *shell)
 	rl_catch_signals = 1;
 	rl_change_environment = 0;
 	rl_getc_function = read_key;
+	rl_pre_input_hook = on_first_prompt;
+	history_open();
 	complete_open(shell);
 }
 

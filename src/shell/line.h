@@ -12,7 +12,8 @@ enum line_outcome {
 	LINE_NO_MEMORY
 };
 
-/* Prepares readline, with completion through the module porthole.complete. */
+/* Prepares readline, with its history, and with completion through the module
+ * porthole.shell.complete. */
 void line_open(struct shell *shell);
 
 /* Reads a line without its newline. For LINE_TEXT `*line` is owned by the caller, which frees it.

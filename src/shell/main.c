@@ -1,5 +1,6 @@
 /* porthole: the program. Reads the command line, opens Lua, runs what is asked for, and ends. */
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <lualib.h>
 #include <signal.h>
@@ -42,7 +43,7 @@ static int l_run(lua_State *L)
 	state_open(shell);
 	interrupt_catch(L, &shell->context);
 	state_open_library(shell);
-	if (shell->options.version)
+	if (shell->options.version && !asked)
 		print_version();
 	if (!script_run(shell) && !asked)
 		return 0;
@@ -119,10 +120,24 @@ static int run(struct shell *shell)
 	return STATUS_DONE;
 }
 
+/* A standard descriptor that is closed would be the next file that is opened. What stands in its
+ * place fails when it is used. */
+static void occupy_standard(void)
+{
+	static const int wrong_way[] = { O_WRONLY, O_RDONLY, O_RDONLY };
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", wrong_way[fd]) != fd)
+			return;
+}
+
 int main(int argc, char **argv)
 {
 	struct shell shell = { .argc = argc, .argv = argv };
-	int status = flush_output(run(&shell));
+	int status;
+
+	occupy_standard();
+	status = flush_output(run(&shell));
 
 	options_free(&shell.options);
 	/* 130 is a recipe's that ended so. */

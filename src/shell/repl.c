@@ -14,6 +14,7 @@
 #include "history.h"
 #include "interrupt.h"
 #include "line.h"
+#include "reserve.h"
 #include "shell.h"
 
 static const char module_key;
@@ -91,6 +92,7 @@ static void explain(struct shell *shell)
 	/* What was interrupted may not be let loose on the explanation. */
 	interrupt_settle();
 	fflush(stdout);
+	interrupt_end_line();
 	lua_pushvalue(L, -1);
 	lua_pushcfunction(L, l_explain);
 	lua_insert(L, -2);
@@ -125,13 +127,14 @@ static bool join(char **chunk, char *line)
 		*chunk = line;
 		return true;
 	}
-	longer = realloc(*chunk, strlen(*chunk) + strlen(line) + 2);
-	if (longer != NULL) {
-		*chunk = longer;
-		strcat(strcat(longer, "\n"), line);
-	}
+	if (asprintf(&longer, "%s\n%s", *chunk, line) < 0)
+		longer = NULL;
 	free(line);
-	return longer != NULL;
+	if (longer == NULL)
+		return false;
+	free(*chunk);
+	*chunk = longer;
+	return true;
 }
 
 /* Compiles the chunk. True: more lines are needed; false: what shall run, or the error that it is
@@ -201,6 +204,10 @@ static void run(struct shell *shell, int status)
 		lua_insert(L, 1);
 		status = call_kept(L, lua_gettop(L) - 1, 0);
 	}
+	if (status == LUA_ERRMEM) {
+		reserve_release();
+		lua_gc(L, LUA_GCCOLLECT);
+	}
 	if (status != LUA_OK)
 		explain(shell);
 	lua_settop(L, 0);
@@ -226,8 +233,10 @@ static void loop(struct shell *shell)
 	while (output_works(shell)) {
 		char *chunk;
 		int status = LUA_OK;
-		enum line_outcome outcome = read_chunk(shell, &chunk, &status);
+		enum line_outcome outcome;
 
+		reserve_take();
+		outcome = read_chunk(shell, &chunk, &status);
 		if (outcome == LINE_END)
 			break;
 		presses = outcome == LINE_INTERRUPTED_EMPTY ? presses + 1 : 0;
@@ -275,7 +284,6 @@ void repl_run(struct shell *shell)
 	}
 	interrupt_set_interactive();
 	line_open(shell);
-	history_open();
 	shell->status = STATUS_DONE;
 	loop(shell);
 	interrupt_enter_prompt();

@@ -73,16 +73,17 @@ const char *error_text(lua_State *L)
 /* Writes text from anywhere: only newlines and tabs may act on the terminal. */
 static void write_safely(FILE *stream, const char *text, size_t length)
 {
-	char room[8 * 64];
-
 	for (size_t i = 0; i < length;) {
 		uint32_t code;
-		size_t size = ph_text_decode(text + i, length - i, &code);
+		size_t size = ph_text_decode(text + i, length - i, &code), escaped;
+		/* One byte becomes 8 at most, one character has 4. */
+		char room[32] = "";
 
-		if (code == '\n' || code == '\t' || !ph_text_is_unsafe(code))
-			fwrite(text + i, 1, size, stream);
+		escaped = ph_text_escape(text + i, size, room);
+		if (code == '\n' || code == '\t')
+			fputc((int)code, stream);
 		else
-			fwrite(room, 1, ph_text_escape(text + i, size, room), stream);
+			fwrite(room, 1, escaped, stream);
 		i += size;
 	}
 }
@@ -132,6 +133,7 @@ static bool check(struct shell *shell, int status, bool traceback)
 		return true;
 	shell->status = STATUS_FAILED;
 	interrupt_settle();
+	interrupt_end_line();
 	/* An interruption is no fault of the script's. */
 	report_error(shell, traceback && !interrupt_raised());
 	return false;

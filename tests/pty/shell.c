@@ -211,6 +211,27 @@ static void leaving_gives_a_status(void **state)
 	terminal_start_shell(t);
 	terminal_type(t, "os.exit(3)\n");
 	assert_int_equal(terminal_end(t), 3);
+	terminal_start_shell(t);
+	kill(t->pid, SIGTERM);
+	assert_int_equal(terminal_end(t), 128 + SIGTERM);
+}
+
+static void whatever_ends_it_the_terminal_is_as_before(void **state)
+{
+	static const int signals[] = { SIGTERM, SIGHUP, SIGQUIT };
+	struct terminal *t = *state;
+
+	t->job = true;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		pid_t job;
+
+		terminal_start_shell(t);
+		job = tcgetpgrp(t->fd);
+		assert_true(job > 0 && job != t->pid);
+		kill(job, signals[i]);
+		terminal_expect(t, "[ended, the terminal reads lines]");
+		assert_int_equal(terminal_end(t), 128 + signals[i]);
+	}
 }
 
 static void history_survives_sigkill_as_whole_chunks(void **state)
@@ -286,6 +307,8 @@ static void tab_completes_without_running_anything(void **state)
 	terminal_expect(t, "called\r\n");
 	terminal_type(t, "('x'):upp\t)\n");
 	terminal_expect(t, "_2 = \"X\"\r\n");
+	terminal_type(t, "t['\u65e5\u672c'] = 1 pri\t#'12345')\n");
+	terminal_expect(t, "\r\n5\r\n");
 	terminal_type(t, "bad.x\t\tbad.\t\t\025print('no' .. 'thing')\n");
 	terminal_expect(t, "nothing\r\n");
 	t->screen[t->length] = '\0';
@@ -368,15 +391,18 @@ static void a_shell_out_of_memory_goes_on(void **state)
 	struct terminal *t = *state;
 
 #ifdef __SANITIZE_ADDRESS__
-	print_message("the address sanitizer reserves more than any limit\n");
+	print_message("the address sanitizer reserves more than any limit on memory\n");
 	skip();
 #endif
 	t->memory = (size_t)200 << 20;
 	terminal_start_shell(t);
 	terminal_ask(t, "t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end\n",
 	             "error: not enough memory\r\n");
-	terminal_ask(t, "t = nil collectgarbage()\n", "");
+	/* All of it is still held. */
+	terminal_ask(t, "u = {} while true do u = {u} end\n", "not enough memory");
 	terminal_ask(t, "print('still ' .. 'here')\n", "still here\r\n");
+	terminal_ask(t, "t = nil u = nil collectgarbage() collectgarbage()\n", "");
+	terminal_ask(t, "#('x'):rep(5 << 20)\n", "_1 = 5242880\r\n");
 }
 
 static void pasted_lines_run_as_one(void **state)
@@ -500,6 +526,7 @@ int main(void)
 		TERMINAL_TEST(what_cleans_up_may_wait_after_one_ctrl_c),
 		TERMINAL_TEST(the_fourth_ctrl_c_leaves),
 		TERMINAL_TEST(leaving_gives_a_status),
+		TERMINAL_TEST(whatever_ends_it_the_terminal_is_as_before),
 		TERMINAL_TEST(history_survives_sigkill_as_whole_chunks),
 		TERMINAL_TEST(a_history_of_another_kind_is_left_alone),
 		TERMINAL_TEST(tab_completes_without_running_anything),

@@ -59,8 +59,9 @@ PORT      SERVICE  PROGRAM         UNIT  ADDRESSES      REACH
 5432/tcp  -        db              -     127.0.0.1      host
 5353/udp  -        mdns            -     224.0.0.251    ?
 ]], out:match("^.*\n(.-\n)$") and out:gsub("[^\n]*\n$", ""))
-        assert.matches("\n4 ports open: 2 lan, 1 this host only, 1 not known; ", out)
-        assert.matches(is_root() and "1 without a process to be seen" or "the owner of 1 is hidden: run with sudo", out)
+        assert.matches("\n4 ports open: 2 lan, 1 this host only, 1 of unknown reach; ", out)
+        assert.matches(is_root() and "1 without a process that can be seen"
+            or "the owner of 1 is hidden: run with sudo", out)
         assert.equal("porthole audit: note: some owners are hidden\n", err)
     end)
 
@@ -85,6 +86,16 @@ PORT      SERVICE  PROGRAM         UNIT  ADDRESSES      REACH
         assert.equal("web\27[2J", row.processes[1].name)
         assert.equal("self", row.netns)
         assert.same({}, row.exposure)
+    end)
+
+    it("says so when the names of services or the own addresses cannot be read", function()
+        local status, out, err = support.recipe({ "audit", "--format=csv" }, "XDG_CONFIG_HOME=/nonexistent", WORLD .. [[
+            function core.addresses() return nil, "no netlink", "EPERM" end
+            core.services = { lookup = function() return nil, "cannot open it", "EACCES" end }]])
+        assert.equal(0, status)
+        assert.matches("note: names of services are unknown: cannot open it\n", err)
+        assert.matches("note: this host's own addresses are unknown: no netlink\n", err)
+        assert.equal(5, select(2, out:gsub("\n", "")))
     end)
 
     it("has the same rows in every format, harmless in each", function()

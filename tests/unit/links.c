@@ -60,6 +60,7 @@ static void interfaces_have_what_the_kernel_told(void **state)
 	assert_string_equal(link->name, "lan1");
 	assert_int_equal(link->master, 12);
 	assert_int_equal(link->parent, 10);
+	assert_false(link->parent_elsewhere);
 	assert_string_equal(link->kind, "veth");
 	assert_int_equal(link->mac_length, 6);
 	assert_memory_equal(link->mac, "\x02\0\0\0\0\x11", 6);

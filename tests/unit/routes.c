@@ -198,6 +198,38 @@ static void rules_have_selectors_and_actions(void **state)
 	assert_int_equal(rule->source_prefix, 32);
 }
 
+/* A kernel of the future has more conditions; kernels since 6.16 have masks and DSCP. */
+static void newer_conditions_of_rules_are_read_or_reported(void **state)
+{
+	struct fixture *f = *state;
+	struct nlmsghdr *message = rtnetlink_message(&f->replay, RTM_NEWRULE, 1);
+	struct rtattr *last = (void *)((char *)message + NLMSG_SPACE(sizeof(struct fib_rule_hdr)));
+	const struct ph_rule *rule;
+
+	/* Of the 4 bytes of the first attribute that has 4. */
+	while (last->rta_len != RTA_LENGTH(4))
+		last = (void *)((char *)last + RTA_ALIGN(last->rta_len));
+	last->rta_type = 26;
+	memcpy(RTA_DATA(last), "\0\x0a\xbc\xde", 4);
+	assert_int_equal(ph_rules_read(&f->context, &f->rules, &f->error), 0);
+	rule = &f->rules.items[1];
+	assert_int_equal(rule->flowlabel, 0xabcde);
+	assert_false(rule->more);
+	ph_rules_free(&f->rules);
+	last->rta_type = 31;
+	assert_int_equal(ph_rules_read(&f->context, &f->rules, &f->error), 0);
+	rule = &f->rules.items[1];
+	assert_true(rule->more);
+	assert_int_equal(f->rules.partial.count, 1);
+	assert_non_null(strstr(f->rules.partial.items[0], "does not know"));
+	ph_rules_free(&f->rules);
+	last->rta_type = 25;
+	last->rta_len = RTA_LENGTH(1);
+	assert_int_equal(ph_rules_read(&f->context, &f->rules, &f->error), 0);
+	rule = &f->rules.items[1];
+	assert_int_equal(rule->dscp_mask, 0x3f);
+}
+
 static void neighbours_have_state_and_link_layer_address(void **state)
 {
 	struct fixture *f = *state;
@@ -379,6 +411,7 @@ int main(void)
 		WITH_RECORDING(multipath_routes_have_each_way),
 		WITH_RECORDING(ipv6_routes_have_preference_expiry_and_type),
 		WITH_RECORDING(rules_have_selectors_and_actions),
+		WITH_RECORDING(newer_conditions_of_rules_are_read_or_reported),
 		WITH_RECORDING(neighbours_have_state_and_link_layer_address),
 		WITH_RECORDING(an_interrupted_dump_is_repeated_then_partial),
 		WITH_RECORDING(refusals_and_cancellation_are_errors),

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "support.h"
+#include "rtnetlink.h"
 
 #define PARSE(text, services) \
 	ph_services_parse((text), sizeof(text) - 1, PH_SERVICE_ETC, (services), NULL)
@@ -19,8 +19,8 @@ static const char two_files_etc[] = "http 80/tcp www # World Wide Web\nhttp 80/u
 				    "weird 4/x\nblackjack 1025/tcp\n";
 
 struct fixture {
-	char directory[64];
-	char services_file[96], user_file[96];
+	char directory[256];
+	char services_file[300], user_file[300];
 	struct ph_context context;
 	struct ph_error error;
 };
@@ -37,8 +37,10 @@ static void write_file(const char *path, const char *bytes, size_t length)
 static int set_up(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+	const char *temporary = getenv("TMPDIR");
 
-	strcpy(f->directory, "/tmp/porthole-services-XXXXXX");
+	snprintf(f->directory, sizeof(f->directory), "%s/porthole-services-XXXXXX",
+	         temporary != NULL ? temporary : "/tmp");
 	assert_non_null(mkdtemp(f->directory));
 	snprintf(f->services_file, sizeof(f->services_file), "%s/services", f->directory);
 	snprintf(f->user_file, sizeof(f->user_file), "%s/mine", f->directory);
@@ -232,6 +234,44 @@ static void a_missing_file_is_no_error_but_an_unreadable_one_is(void **state)
 	assert_null(services);
 }
 
+/* In a child, as a user who may not enter the directory. 0: the file was passed over. */
+static int load_as_another_user(void)
+{
+	struct ph_context context = { .etc = "/etc", .user_services = NULL, .cancel_fd = -1 };
+	const char *temporary = getenv("TMPDIR");
+	char directory[256], path[300];
+	struct ph_services *services;
+	int r;
+
+	snprintf(directory, sizeof(directory), "%s/porthole-closed-XXXXXX",
+	         temporary != NULL ? temporary : "/tmp");
+	if (mkdtemp(directory) == NULL || chmod(directory, 0) < 0)
+		return 1;
+	snprintf(path, sizeof(path), "%s/services", directory);
+	context.user_services = path;
+	if (geteuid() == 0 && seteuid(65534) < 0)
+		return CANNOT_RUN;
+	r = ph_services_load(&context, &services, NULL);
+	if (geteuid() != getuid() && seteuid(getuid()) < 0)
+		return 2;
+	if (r == 0)
+		ph_services_free(services);
+	rmdir(directory);
+	return r == 0 ? 0 : 3;
+}
+
+static void a_users_file_in_a_closed_directory_is_passed_over(void **state)
+{
+	int result = run_in_child(load_as_another_user);
+
+	(void)state;
+	if (result == CANNOT_RUN) {
+		print_message("skipped: root here may not become another user\n");
+		skip();
+	}
+	assert_int_equal(result, 0);
+}
+
 static void a_file_over_4_mib_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -285,6 +325,7 @@ int main(void)
 		cmocka_unit_test(lines_that_are_none_are_passed_over),
 		cmocka_unit_test(huge_and_hostile_lines_are_kept_as_bytes),
 		WITH_FILES(a_missing_file_is_no_error_but_an_unreadable_one_is),
+		cmocka_unit_test(a_users_file_in_a_closed_directory_is_passed_over),
 		WITH_FILES(a_file_over_4_mib_is_refused),
 		WITH_FILES(failed_allocations_leave_nothing_behind),
 	};

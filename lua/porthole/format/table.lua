@@ -97,6 +97,11 @@ local function measured(bytes)
     return escaped, text.width(escaped)
 end
 
+local spaces = setmetatable({}, { __index = function(list, width)
+    list[width] = (" "):rep(width)
+    return list[width]
+end })
+
 --- Text of at most `width` columns, and the width that it has.
 local function fitted(cell, cell_width, width, dots)
     if cell_width <= width then
@@ -233,7 +238,7 @@ local function padded(one, cell, cell_width, colour, is_last, dots)
     if cell_width == width or (is_last and not one.right) then
         return cell
     end
-    local space = (" "):rep(width - cell_width)
+    local space = spaces[width - cell_width]
     return one.right and space .. cell or cell .. space
 end
 

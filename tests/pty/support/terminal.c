@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,9 +76,11 @@ static void run_program(const struct terminal *t)
 	_exit(127);
 }
 
-/* As a shell with job control: a job of its own, that goes on in the foreground when it stops. */
+/* As a shell with job control: a job of its own, that goes on in the foreground when it stops. Says
+ * how it left the terminal. */
 static void run_as_job(const struct terminal *t)
 {
+	struct termios left;
 	int status;
 	pid_t pid = fork();
 
@@ -95,6 +98,10 @@ static void run_as_job(const struct terminal *t)
 		tcsetpgrp(STDIN_FILENO, pid);
 		kill(-pid, SIGCONT);
 	}
+	tcsetpgrp(STDIN_FILENO, getpgrp());
+	if (tcgetattr(STDIN_FILENO, &left) == 0)
+		dprintf(STDOUT_FILENO, "[ended, the terminal reads %s]\r\n",
+		        (left.c_lflag & ICANON) && (left.c_lflag & ECHO) ? "lines" : "keys");
 	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 

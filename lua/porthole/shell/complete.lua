@@ -1,7 +1,7 @@
 --- Completion: what may stand where the cursor is.
 -- Nothing of the user's is ever run to find out: no function, no metamethod. Tables are read raw, `__index` is followed
 -- where it is a table. Rows of the library tell their columns; what a function of the library returns is known.
--- @module porthole.complete
+-- @module porthole.shell.complete
 
 local core = require "porthole.core"
 local inspect = require "porthole.inspect"
