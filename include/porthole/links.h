@@ -61,9 +61,11 @@ struct ph_links {
 };
 
 /*
- * Reads interfaces and addresses of this thread's network namespace. ph_links_free() releases the
- * result, also after a failure. Returns 0, or -errno with `error` filled: -ENOMEM, -ECANCELED,
- * -EACCES, -EBADMSG (an answer that rtnetlink(7) does not allow).
+ * Reads interfaces and addresses of this thread's network namespace: by rtnetlink, or where that is
+ * refused, by ioctls and /proc/net with less of them and a reason in `links->partial` (rx_dropped
+ * then has rx_missed in it). ph_links_free() releases the result, also after a failure. Returns 0,
+ * or -errno with `error` filled: -ENOMEM, -ECANCELED, -EACCES, -EBADMSG (an answer that
+ * rtnetlink(7) does not allow).
  */
 int ph_links_read(struct ph_context *context, struct ph_links *links, struct ph_error *error);
 void ph_links_free(struct ph_links *links);

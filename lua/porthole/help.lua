@@ -188,14 +188,37 @@ local function overview()
     return lines
 end
 
---- The public name of a value of the library.
+local names_by_value
+
+--- The public name of a value of the library. A table's key is compared raw: no `__eq` of anybody's runs.
 local function name_of(value)
-    local porthole = require "porthole"
-    for _, name in ipairs(nearest.keys(topics)) do
-        if porthole[name] ~= nil and porthole[name] == value then
-            return name
+    if not names_by_value then
+        names_by_value = {}
+        local porthole = require "porthole"
+        for name in pairs(topics) do
+            if porthole[name] ~= nil then
+                names_by_value[porthole[name]] = name
+            end
         end
     end
+    return value ~= nil and names_by_value[value] or nil
+end
+
+--- What completion says of a name of the library.
+-- @param value
+-- @treturn ?string one sentence; nil: not of the library
+function M.summary(value)
+    local topic = topics[name_of(value)]
+    return topic and topic.text
+end
+
+--- What a function of the library returns, without asking the host for more than that.
+-- @param value
+-- @treturn ?table rows, or a type, with their `columns`
+function M.sample(value)
+    local topic = topics[name_of(value)]
+    local ok, rows = pcall(topic and topic.columns or function() end)
+    return ok and rows or nil
 end
 
 local function named_lines(name)

@@ -29,6 +29,18 @@ M.endpoints = late("porthole.endpoints", "endpoints")
 -- @function processes
 M.processes = late("porthole.processes", "processes")
 
+--- One service or socket unit: `unit("apache2"):status()`, `:ports()`, `:log(10)`, and plans: `:stop()`, `:start()`.
+-- @function unit
+M.unit = late("porthole.unit", "unit")
+
+--- One row for each unit that the service manager has loaded.
+-- @function units
+M.units = late("porthole.unit", "units")
+
+--- The plan that closes a port.
+-- @function close_port
+M.close_port = late("porthole.close", "close_port")
+
 --- Which ports of a host are open, as a connection sees it: see `help(probe)`.
 -- @function probe
 M.probe = late("porthole.net", "probe")

@@ -35,6 +35,8 @@ void open_counters(lua_State *L);
 void open_services(lua_State *L);
 void open_json(lua_State *L);
 void open_text(lua_State *L);
+void open_units(lua_State *L);
+void open_state(lua_State *L);
 void open_paths(lua_State *L);
 void open_sleep(lua_State *L);
 void open_probe(lua_State *L);

@@ -54,7 +54,8 @@ const char *error_name(int code)
 		NAME(ENOTCONN),     NAME(ECONNABORTED),    NAME(ECONNRESET),    NAME(ETIMEDOUT),
 		NAME(ECONNREFUSED), NAME(EHOSTDOWN),       NAME(EHOSTUNREACH),  NAME(EALREADY),
 		NAME(EINPROGRESS),  NAME(EPROTONOSUPPORT), NAME(ECANCELED),     NAME(EUSERS),
-		NAME(ENODATA),      NAME(ETIME),           NAME(ECOMM),         NAME(EILSEQ),
+		NAME(ESTALE),       NAME(EDEADLK),         NAME(ENODATA),       NAME(ETIME),
+		NAME(ECOMM),        NAME(EILSEQ),
 #undef NAME
 	};
 
@@ -130,6 +131,8 @@ int luaopen_porthole_core(lua_State *L)
 	open_services(L);
 	open_json(L);
 	open_text(L);
+	open_units(L);
+	open_state(L);
 	open_paths(L);
 	open_sleep(L);
 	open_probe(L);

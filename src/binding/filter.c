@@ -119,7 +119,7 @@ static void add_integers(struct filter *filter, const struct place *place)
 {
 	lua_State *L = place->L;
 	const char *text;
-	int64_t low, high;
+	int64_t low = 0, high = 0;
 	size_t whole;
 	int exact;
 

@@ -228,6 +228,7 @@ static int l_terminal_width(lua_State *L)
 {
 	static const int descriptors[] = { STDOUT_FILENO, STDERR_FILENO, STDIN_FILENO };
 	const char *columns = getenv("COLUMNS");
+	long wanted;
 
 	for (size_t i = 0; i < sizeof(descriptors) / sizeof(*descriptors); i++) {
 		struct winsize size;
@@ -237,8 +238,9 @@ static int l_terminal_width(lua_State *L)
 		lua_pushinteger(L, size.ws_col);
 		return 1;
 	}
-	if (columns != NULL && atoi(columns) > 0)
-		lua_pushinteger(L, atoi(columns));
+	wanted = columns != NULL ? strtol(columns, NULL, 10) : 0;
+	if (wanted > 0 && wanted <= UINT16_MAX)
+		lua_pushinteger(L, wanted);
 	else
 		lua_pushnil(L);
 	return 1;

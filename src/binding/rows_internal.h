@@ -18,7 +18,8 @@ struct storage {
 	const struct row_type *type; /* NULL: nothing to release yet */
 	unsigned loaded; /* parts */
 	bool lua; /* items are Lua tables */
-	_Alignas(max_align_t) unsigned char data[]; /* what rows_push_storage() returns */
+	/* What rows_push_storage() returns. Lua aligns userdata with user values to 8 bytes. */
+	_Alignas(uint64_t) unsigned char data[];
 };
 
 /* Userdata: an order and a selection. User values: 1 the storage, 2 name -> index of column. */

@@ -197,7 +197,7 @@ const struct ph_process *socket_holder(const struct socket_rows *rows,
 	const struct ph_holder *holders;
 	size_t count = 0;
 
-	if (owners->holder_count == 0 || socket->inode == 0)
+	if (owners->processes == NULL || owners->holder_count == 0 || socket->inode == 0)
 		return NULL;
 	holders = ph_owners_find(owners, socket->inode, &count);
 	if (holders == NULL || nth >= count)

@@ -88,7 +88,7 @@ static int l_cut(lua_State *L)
 	lua_pushlstring(L, text, end);
 	lua_pushlstring(L, mark, mark_length);
 	lua_concat(L, 2);
-	lua_pushinteger(L, (lua_Integer)(used + mark_width));
+	lua_pushinteger(L, (lua_Integer)used + (lua_Integer)mark_width);
 	return 2;
 }
 

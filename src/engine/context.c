@@ -199,5 +199,6 @@ int ph_reserve(void *items, size_t count, size_t *capacity, size_t size)
 		return -ENOMEM;
 	memcpy(items, &larger, sizeof(larger));
 	*capacity = room;
+	/* cppcheck-suppress memleak ; it is the caller's, through `items` */
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "engine/attribute.h"
+#include "engine/links_fallback.h"
 #include "engine/rtnetlink.h"
 
 /* Bytes of struct rtnl_link_stats64 up to tx_compressed, which every kernel sends. */
@@ -243,19 +244,40 @@ static void forget_addresses(void *data)
 	links->address_count = 0;
 }
 
-int ph_links_read(struct ph_context *context, struct ph_links *links, struct ph_error *error)
+/* Both dumps. */
+static int read_by_rtnetlink(struct ph_context *context, struct ph_links *links,
+                             struct ph_error *error)
 {
 	struct ph_dump link_dump = { add_link, forget_links, links, "interfaces" };
 	struct ph_dump address_dump = { add_address, forget_addresses, links, "addresses" };
 	int r;
 
-	*links = (struct ph_links){ 0 };
 	r = ph_rtnetlink_dump(context, RTM_GETLINK, sizeof(struct ifinfomsg), &link_dump,
 	                      &links->partial, error);
 	if (r == 0)
 		r = ph_rtnetlink_dump(context, RTM_GETADDR, sizeof(struct ifaddrmsg), &address_dump,
 		                      &links->partial, error);
 	return r;
+}
+
+/* What a filter of system calls answers, or a kernel without rtnetlink. */
+static bool is_refusal(int r)
+{
+	return r == -EPERM || r == -EACCES || r == -ENOSYS || r == -EAFNOSUPPORT ||
+	       r == -EPROTONOSUPPORT;
+}
+
+int ph_links_read(struct ph_context *context, struct ph_links *links, struct ph_error *error)
+{
+	int r;
+
+	*links = (struct ph_links){ 0 };
+	r = read_by_rtnetlink(context, links, error);
+	/* A recording has no ioctls beside it. */
+	if (!is_refusal(r) || context->transport != NULL)
+		return r;
+	ph_links_free(links);
+	return ph_links_fallback(context, links, error);
 }
 
 void ph_links_free(struct ph_links *links)

@@ -391,7 +391,7 @@ static int add_named(struct ph_context *context, struct ph_namespaces *found)
 			r = -ENOMEM;
 		if (r == 0 && opened.fd >= 0)
 			r = add(found, &opened);
-		else if (r < 0)
+		else
 			ph_namespace_close(&opened);
 	}
 	ph_nsfile_names_free(&names);

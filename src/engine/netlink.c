@@ -208,16 +208,18 @@ static void keep_text(struct answer *answer, const char *bytes, size_t length)
 /* Looks for NLMSGERR_ATTR_MSG in the attributes from `offset` bytes into the payload. */
 static void read_extended_ack(const struct nlmsghdr *message, size_t offset, struct answer *answer)
 {
-	const struct nlattr *attribute;
+	const char *end = mnl_nlmsg_get_payload_tail(message);
+	const struct nlattr *attribute = mnl_nlmsg_get_payload_offset(message, offset);
 
 	if (!(message->nlmsg_flags & NLM_F_ACK_TLVS))
 		return;
-	if (mnl_nlmsg_get_payload_len(message) < offset)
-		return;
-	mnl_attr_for_each(attribute, message,
-	                  offset) if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG)
-		keep_text(answer, mnl_attr_get_payload(attribute),
-	                  mnl_attr_get_payload_len(attribute));
+	while ((const char *)attribute < end &&
+	       mnl_attr_ok(attribute, (int)(end - (const char *)attribute))) {
+		if (mnl_attr_get_type(attribute) == NLMSGERR_ATTR_MSG)
+			keep_text(answer, mnl_attr_get_payload(attribute),
+			          mnl_attr_get_payload_len(attribute));
+		attribute = mnl_attr_next(attribute);
+	}
 }
 
 /* NLMSG_ERROR: a failure, or with 0 the acknowledgement. The request follows, capped or whole. */
@@ -234,7 +236,7 @@ static int read_error(const struct nlmsghdr *message, struct answer *answer)
 		if (error->msg.nlmsg_len < sizeof(error->msg) ||
 		    error->msg.nlmsg_len > mnl_nlmsg_get_payload_len(message))
 			return error->error < 0 ? error->error : 0;
-		offset += MNL_ALIGN(error->msg.nlmsg_len) - sizeof(error->msg);
+		offset += MNL_ALIGN(error->msg.nlmsg_len - sizeof(error->msg));
 	}
 	read_extended_ack(message, offset, answer);
 	return error->error;

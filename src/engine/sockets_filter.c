@@ -196,14 +196,17 @@ static void write_prefix(struct writer *writer, const struct ph_prefix *prefix, 
                          bool last)
 {
 	size_t from = writer->length, bytes = prefix->family == AF_INET ? 4 : 16;
-	struct {
-		struct inet_diag_hostcond condition;
-		uint8_t address[16];
-	} host = { .condition = { .family = prefix->family, .port = -1 } };
+	struct inet_diag_hostcond condition;
+	uint8_t host[sizeof(condition) + 16];
 
-	host.condition.prefix_len = (uint8_t)prefix_bits(prefix);
-	memcpy(host.address, prefix->address, bytes);
-	write_op(writer, code, &host, sizeof(host.condition) + bytes, NEXT_ALTERNATIVE);
+	/* Its padding goes to the kernel too. */
+	memset(&condition, 0, sizeof(condition));
+	condition.family = prefix->family;
+	condition.prefix_len = (uint8_t)prefix_bits(prefix);
+	condition.port = -1;
+	memcpy(host, &condition, sizeof(condition));
+	memcpy(host + sizeof(condition), prefix->address, bytes);
+	write_op(writer, code, host, sizeof(condition) + bytes, NEXT_ALTERNATIVE);
 	end_alternative(writer, from, last);
 }
 

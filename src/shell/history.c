@@ -26,8 +26,8 @@
 #define FILE_NAME        "history"
 
 struct entry {
-	const char *stamp; /* the line "#SECONDS", NUL-terminated; NULL: the file had none */
-	char *text; /* borrowed from the file's text; its lines are joined */
+	const char *stamp; /* the line "#SECONDS", borrowed from the file's text */
+	const char *text; /* borrowed likewise; with the newlines between its lines */
 	bool repeated; /* the same comes again below */
 };
 
@@ -167,8 +167,12 @@ static char *read_end(int fd)
 			break;
 		length += (size_t)got;
 	}
-	if (text != NULL)
-		text[length] = '\0';
+	if (text == NULL)
+		return NULL;
+	/* No chunk has a NUL: it would hide the rest of the file. */
+	for (char *nul = text; (nul = memchr(nul, '\0', length - (size_t)(nul - text))) != NULL;)
+		*nul = ' ';
+	text[length] = '\0';
 	return text;
 }
 
@@ -196,15 +200,23 @@ static struct entry *add_entry(struct entries *entries)
 static void parse(char *text, struct entries *entries)
 {
 	struct entry *entry = NULL;
+	size_t whole = strlen(text);
+
+	/* The last one's newline. */
+	if (whole > 0 && text[whole - 1] == '\n')
+		text[whole - 1] = '\0';
 
 	for (char *line = text; *line != '\0';) {
 		size_t length = strcspn(line, "\n");
 		char *next = line[length] != '\0' ? line + length + 1 : line + length;
 
 		if (is_stamp(line, length)) {
-			/* The newline before ends the entry above. */
+			/* The newline before ends the entry above, unless that has no text at all.
+			 */
 			if (line > text)
 				line[-1] = '\0';
+			if (entry != NULL && entry->text == line)
+				entry->text = line - 1;
 			line[length] = '\0';
 			entry = add_entry(entries);
 			if (entry == NULL)
@@ -213,13 +225,6 @@ static void parse(char *text, struct entries *entries)
 			entry->text = next;
 		}
 		line = next;
-	}
-	/* The last one's newline. */
-	if (entry != NULL && *entry->text != '\0') {
-		char *end = entry->text + strlen(entry->text) - 1;
-
-		if (*end == '\n')
-			*end = '\0';
 	}
 }
 

@@ -199,6 +199,9 @@ static void run(struct shell *shell, int status)
 	} else {
 		traceback_forget(L);
 	}
+	/* Where the chunk itself caught the interruption, as recipes do. */
+	if (status == LUA_OK)
+		interrupt_end_line();
 	if (status == LUA_OK && lua_checkstack(L, 1)) {
 		lua_pushcfunction(L, l_show);
 		lua_insert(L, 1);

@@ -30,7 +30,7 @@ static bool fails_now(void)
 
 	while (left > 0) {
 		if (!__atomic_compare_exchange_n(&allocations_left, &left, left - 1, false,
-						 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		                                 __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			continue;
 		if (left > 1)
 			return false;

@@ -23,10 +23,10 @@ bool allocation_failed(void);
  */
 void fail_each_allocation(int (*attempt)(void *data), void *data);
 
-#define assert_failure(result, expected, error, text) \
-	do { \
-		assert_int_equal((result), (expected)); \
-		assert_int_equal((error).code, (expected)); \
+#define assert_failure(result, expected, error, text)             \
+	do {                                                      \
+		assert_int_equal((result), (expected));           \
+		assert_int_equal((error).code, (expected));       \
 		assert_non_null(strstr((error).message, (text))); \
 	} while (0)
 

@@ -61,10 +61,10 @@ static void a_missing_file_is_named(void **state)
 
 	(void)state;
 	assert_failure(ph_read_below("/proc", "no/such", 100, &text, NULL, &error), -ENOENT, error,
-		       "/proc/no/such");
+	               "/proc/no/such");
 	assert_null(text);
 	assert_failure(ph_read_below("/nowhere", "x", 100, &text, NULL, &error), -ENOENT, error,
-		       "/nowhere");
+	               "/nowhere");
 }
 
 static void a_file_over_the_limit_is_refused(void **state)
@@ -75,7 +75,7 @@ static void a_file_over_the_limit_is_refused(void **state)
 
 	(void)state;
 	assert_failure(ph_read_below("/proc", "self/status", 10, &text, &length, &error), -EFBIG,
-		       error, "self/status");
+	               error, "self/status");
 	assert_int_equal(ph_read_below("/proc", "self/status", 1 << 20, &text, &length, &error), 0);
 	assert_int_equal(strlen(text), length);
 	free(text);

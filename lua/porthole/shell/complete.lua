@@ -14,6 +14,7 @@ local tonumber, type = tonumber, type
 local M = {}
 
 local MOST_KEYS = 50000 -- looked at for one answer: about 25 ms
+local MOST_FITTING = 10000 -- candidates that are sorted: about 30 ms
 local MOST_TABLES = 20 -- followed through `__index`
 
 local keywords = {}
@@ -177,33 +178,12 @@ local function raw_field(value, key)
     end
 end
 
---- What functions of the library return, by their names: empty rows, or a type. Only the columns count.
-local returned = {
-    sockets = function()
-        return core.sockets { proto = "tcp", state = "listen", lport = 0 }
-    end,
-    endpoints = function()
-        return require("porthole.endpoints").type
-    end,
-    processes = function()
-        return require("porthole.processes").type
-    end,
-    interfaces = function()
-        return core.interfaces()
-    end,
-}
-
+--- Rows, or a type, such as a function of the library returns: only the columns count.
 local samples = {}
 
 local function sample_of(fn)
     if samples[fn] == nil then
-        samples[fn] = false
-        for name, make in pairs(returned) do
-            if require("porthole")[name] == fn then
-                local ok, rows = pcall(make)
-                samples[fn] = ok and rows or false
-            end
-        end
+        samples[fn] = require("porthole.help").sample(fn) or false
     end
     return samples[fn] or nil
 end
@@ -308,15 +288,15 @@ local function fits(key, word)
     return word ~= "" or key:sub(1, 1) ~= "_"
 end
 
---- Calls `use(key, value)` for each text key of the tables; false: it stopped at the limit.
+--- Calls `use(key, value)` for each text key of the tables, up to the limits; then there is a remark.
 local function each_key(answer, tables, use)
     for _, t in ipairs(tables) do
         for key, value in next, t do
-            answer.looked = answer.looked + 1
-            if answer.looked > MOST_KEYS then
-                answer.remark = ("stopped after %d names"):format(MOST_KEYS)
+            if answer.looked >= MOST_KEYS or #answer >= MOST_FITTING then
+                answer.remark = ("stopped after %d names"):format(answer.looked)
                 return
             end
+            answer.looked = answer.looked + 1
             if type(key) == "string" then
                 use(key, value)
             end
@@ -328,13 +308,9 @@ local function callable(value)
     return type(value) == "function"
 end
 
---- What one line of help says of a global or a function of the library.
+--- What help says of a name of the library.
 local function note_of(value)
-    local help = package.loaded["porthole.help"]
-    if help and type(help.summary) == "function" then
-        local ok, text = pcall(help.summary, value)
-        return ok and text or nil
-    end
+    return require("porthole.help").summary(value)
 end
 
 local function by_text(a, b)
