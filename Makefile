@@ -149,12 +149,34 @@ bench: deps-test
 	@$(MAKE) --no-print-directory test-programs
 	@BUILD=$(BUILD) PROGRAM=$(PROGRAM) tests/bench/run
 
+# Each parser's fuzz target for FUZZ_SECONDS, with clang's libFuzzer; a finding stays in the build directory.
+FUZZ_SECONDS ?= 30
+fuzz_sources := $(wildcard tests/fuzz/*.c)
+fuzz_programs = $(patsubst tests/fuzz/%.c,build/fuzz/%,$(fuzz_sources))
+
+build/fuzz/%: tests/fuzz/%.c $(engine_sources) $(BUILD)/generated/iana.inc
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D) && clang -g -O1 -fsanitize=fuzzer,address,undefined $(DEFINES) -Iinclude -Isrc -Itests/support \
+		-I$(BUILD)/generated -o $@ $< $(engine_sources) $(ENGINE_LIBS)
+
+fuzz: deps-fuzz
+	@$(MAKE) --no-print-directory $(fuzz_programs)
+	@for program in $(fuzz_programs); do mkdir -p $$program.corpus; \
+		$$program -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -artifact_prefix=$$program. $$program.corpus || exit 1; done
+
+deps-fuzz: deps
+	@tools/deps fuzz
+
+check-minbase:
+	@tools/deps lab
+	@tests/minbase/run
+
 # The API reference comes from the same texts as help(), the manual page is written by hand and checked.
 docs: all
 	@mkdir -p $(BUILD)/docs
 	@./porthole help --markdown > $(BUILD)/docs/reference.md
 	@cmp -s $(BUILD)/docs/reference.md docs/reference.md || cp $(BUILD)/docs/reference.md docs/reference.md
-	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning man/*.1 man/*.3; fi
+	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard man/*.1 man/*.3); fi
 
 # Everything the program reads lies in one directory; a stock Lua finds the module through the link.
 lua_files = $(wildcard lua/porthole/*.lua lua/porthole/*/*.lua lua/recipes/*.lua)
@@ -189,6 +211,8 @@ help:
 		'make check-valgrind  the unit tests under valgrind' \
 		'make check-lab    acts on services, in a booted Debian of its own (root); make lab leaves a shell there' \
 		'make lint         compiler, clang-tidy, cppcheck, luacheck, shellcheck, layers, format' \
+		'make fuzz         each parser for FUZZ_SECONDS under libFuzzer' \
+		'make check-minbase   the README'\''s commands in an empty Debian tree (root)' \
 		'make bench        speed against ss, netstat and lsof, in ratios' \
 		'make format       formats the C sources' \
 		'make docs         writes docs/reference.md, checks the manual' \
@@ -200,7 +224,7 @@ help:
 include tests/lab/lab.mk
 
 FORCE:
-.PHONY: all test-programs deps deps-test deps-lint run check check-asan check-valgrind lint format bench docs install \
+.PHONY: all test-programs deps deps-test deps-lint run check check-asan check-valgrind lint format bench fuzz deps-fuzz check-minbase docs install \
 	uninstall clean help FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -87,7 +87,9 @@ struct ph_socket {
 	uint8_t probes; /* unanswered probes, only from /proc/net */
 	uint8_t shutdown; /* bit 0 receive, bit 1 send */
 	int8_t v6only; /* 0, 1, PH_UNKNOWN; only IPv6 sockets in LISTEN or UNCONN have it */
-	int8_t reuseport; /* 0, 1, PH_UNKNOWN */
+	/* 1: a TCP listener beside another on the same address, port and device, which both need
+	 * SO_REUSEPORT; else PH_UNKNOWN, since the kernel does not tell. */
+	int8_t reuseport;
 };
 
 /* Costly facts, only when ph_socket_query.details is set. Zero length or `has_` false: the kernel
@@ -128,7 +130,7 @@ struct ph_prefix {
  * Zero: everything. */
 struct ph_socket_query {
 	uint32_t protos; /* 1 << enum ph_proto; 0: all */
-	uint32_t states; /* 1 << enum ph_state; 0: all */
+	uint32_t states; /* 1 << enum ph_state; 0: all but BOUND_INACTIVE */
 	/* 1: AF_INET, 2: AF_INET6; 0: both. Other families follow from `protos`. */
 	uint32_t families;
 	const struct ph_range *lports, *rports, *ports; /* `ports`: either end */
@@ -149,8 +151,9 @@ struct ph_socket_query {
  * family that this kernel does not have is nothing missing, unless it was asked for by name.
  *
  * The engine selects a superset: a prefix of IPv4 also matches mapped addresses (::ffff:0:0/96).
- * TCP knows no UNCONN: a socket that is bound and nothing else is BOUND_INACTIVE, shown by Linux
- * 6.8 and later (netstat and ss -a leave it out). NEW_SYN_RECV is given and taken as SYN_RECV.
+ * TCP knows no UNCONN: a socket that is bound and nothing else is BOUND_INACTIVE, known to
+ * Linux 6.8 and later and given only when `states` names it (ss -a and netstat leave it out too).
+ * NEW_SYN_RECV is given and taken as SYN_RECV.
  * An MPTCP listener is listed as PH_MPTCP and, with the same inode, as PH_TCP. Every association
  * of an SCTP socket is a row with that socket's cookie.
  *

@@ -10,7 +10,6 @@ local M = {}
 --- Facts that the C part reads. Those of them that this build has are set.
 for _, name in ipairs {
     "sockets", "interfaces", "routes", "proc_routes", "rules", "neighbors", "groups", "counters", "services", "json",
-    "sleep",
 } do
     M[name] = core[name]
 end
@@ -41,6 +40,30 @@ M.units = late("porthole.unit", "units")
 --- The plan that closes a port.
 -- @function close_port
 M.close_port = late("porthole.close", "close_port")
+
+--- Which ports of a host are open, as a connection sees it: see `help(probe)`.
+-- @function probe
+M.probe = late("porthole.net", "probe")
+
+--- Connects to a port.
+-- @function connect
+M.connect = late("porthole.net", "connect")
+
+--- Listens for connections.
+-- @function listen
+M.listen = late("porthole.net", "listen")
+
+--- Runs a function for each item of a list, all at once.
+-- @function parallel
+M.parallel = late("porthole.net", "parallel")
+
+--- Waits some seconds.
+-- @function sleep
+M.sleep = late("porthole.net", "sleep")
+
+--- What may be probed besides this host: `scope.add("192.0.2.0/24")`, `scope.list()`, `scope.clear()`.
+M.scope = { add = late("porthole.scope", "add"), list = late("porthole.scope", "list"),
+    clear = late("porthole.scope", "clear") }
 
 --- Explains a name, a function, rows or a recipe.
 -- @function help

@@ -19,7 +19,8 @@ local M = {}
 
 local SUCCESS, WRONG_USAGE, FAILED, INTERRUPTED = 0, 2, 3, 130
 
-local OWN_FOLDER = debug.getinfo(1, "S").source:match("^@(.*)/porthole/recipe%.lua$") or "."
+-- Beside the library's folder as the kernel sees it, which a stock Lua finds through a link.
+local OWN_RECIPES = (debug.getinfo(1, "S").source:match("^@(.*/porthole)/recipe%.lua$") or ".") .. "/../recipes"
 
 local categories = { safe = true, probe = true, control = true }
 
@@ -43,7 +44,7 @@ end
 --- Where recipes are looked for, in this order.
 local function folders()
     local config = core.paths.config()
-    local own = OWN_FOLDER .. "/recipes"
+    local own = OWN_RECIPES
     return config and { config .. "/recipes", own } or { own }
 end
 
@@ -106,7 +107,7 @@ end
 
 --- Only the user's folder has to be asked: the program's own is where this very file was loaded from.
 local function trusted(path, folder)
-    if folder == OWN_FOLDER .. "/recipes" then
+    if folder == OWN_RECIPES then
         return true
     end
     local ok, reason = core.trusted(path)

@@ -19,6 +19,10 @@ void binding_set_context(lua_State *L, struct ph_context *context);
  * raises Lua's memory error. */
 int push_failure(lua_State *L, const struct ph_error *error);
 
+/* The registry of services, read once; it lives as long as the state. NULL with `error` filled. */
+struct ph_services;
+const struct ph_services *binding_services(lua_State *L, struct ph_error *error);
+
 /* "ENOENT" for -ENOENT; NULL where it has no name. */
 const char *error_name(int code);
 
@@ -35,6 +39,8 @@ void open_units(lua_State *L);
 void open_state(lua_State *L);
 void open_paths(lua_State *L);
 void open_sleep(lua_State *L);
+void open_probe(lua_State *L);
+void open_stream(lua_State *L);
 
 int luaopen_porthole_core(lua_State *L);
 

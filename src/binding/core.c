@@ -135,5 +135,8 @@ int luaopen_porthole_core(lua_State *L)
 	open_state(L);
 	open_paths(L);
 	open_sleep(L);
+	open_probe(L);
+	open_stream(L);
+
 	return 1;
 }

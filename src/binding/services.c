@@ -163,8 +163,7 @@ static int load(lua_State *L, struct registry *registry, struct ph_error *error)
 	return r;
 }
 
-/* The registry; NULL with `error` filled. It stays in Lua's registry. */
-static const struct ph_services *get_services(lua_State *L, struct ph_error *error)
+const struct ph_services *binding_services(lua_State *L, struct ph_error *error)
 {
 	int top = lua_gettop(L);
 	struct registry *registry;
@@ -203,7 +202,7 @@ static int l_lookup(lua_State *L)
 		luaL_argcheck(L, lua_type(L, 1) == LUA_TSTRING, 1,
 		              "a port or a service's name expected");
 	}
-	services = get_services(L, &error);
+	services = binding_services(L, &error);
 	if (services == NULL)
 		return push_failure(L, &error);
 	found = port >= 0 ? ph_services_by_port(services, (uint16_t)port, proto)
@@ -227,7 +226,7 @@ static int l_list(lua_State *L)
 	struct service_rows *rows;
 	struct ph_error error;
 
-	services = get_services(L, &error);
+	services = binding_services(L, &error);
 	if (services == NULL)
 		return push_failure(L, &error);
 	rows = rows_push_storage(L, &service_type);

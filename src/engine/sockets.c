@@ -397,6 +397,53 @@ static int read_source(struct ph_socket_reader *reader, const struct source *sou
 	return r;
 }
 
+/* ------------------------------------------------------------ SO_REUSEPORT */
+
+static int compare_binds(const void *a, const void *b)
+{
+	const struct ph_socket *x = *(const struct ph_socket *const *)a;
+	const struct ph_socket *y = *(const struct ph_socket *const *)b;
+
+	if (x->family != y->family)
+		return x->family - y->family;
+	if (x->lport != y->lport)
+		return x->lport - y->lport;
+	if (x->ifindex != y->ifindex)
+		return x->ifindex < y->ifindex ? -1 : 1;
+	return memcmp(x->laddr, y->laddr, sizeof(x->laddr));
+}
+
+/*
+ * sock_diag does not tell of SO_REUSEPORT, but the kernel lets two TCP sockets listen on the same
+ * address, port and device only where both have it (inet_csk_get_port).
+ */
+static int find_reuseport(struct ph_socket_reader *reader)
+{
+	struct ph_sockets *sockets = reader->sockets;
+	struct ph_socket **listeners;
+	size_t count = 0;
+
+	for (size_t i = reader->first; i < sockets->count; i++)
+		count += sockets->items[i].state == PH_LISTEN && sockets->items[i].cookie != 0;
+	if (count < 2)
+		return 0;
+	listeners = malloc(count * sizeof(struct ph_socket *));
+	if (listeners == NULL)
+		return -ENOMEM;
+	count = 0;
+	for (size_t i = reader->first; i < sockets->count; i++)
+		if (sockets->items[i].state == PH_LISTEN && sockets->items[i].cookie != 0)
+			listeners[count++] = &sockets->items[i];
+	qsort(listeners, count, sizeof(struct ph_socket *), compare_binds);
+	for (size_t i = 1; i < count; i++)
+		if (compare_binds(&listeners[i - 1], &listeners[i]) == 0)
+			listeners[i - 1]->reuseport = listeners[i]->reuseport = 1;
+	free(listeners);
+	return 0;
+}
+
+/* ------------------------------------------------------------ reading */
+
 static int read_sources(struct ph_socket_reader *reader)
 {
 	uint32_t protos = reader->query->protos;
@@ -407,6 +454,8 @@ static int read_sources(struct ph_socket_reader *reader)
 		if (protos != 0 && (protos & sources[i].protos) == 0)
 			continue;
 		r = read_source(reader, &sources[i]);
+		if (r == 0 && sources[i].proto == PH_TCP)
+			r = find_reuseport(reader);
 		if (r == -ENOMEM)
 			return ph_fail(reader->error, r, "reading %s sockets: out of memory",
 			               sources[i].name);

@@ -196,13 +196,14 @@ static void write_prefix(struct writer *writer, const struct ph_prefix *prefix, 
                          bool last)
 {
 	size_t from = writer->length, bytes = prefix->family == AF_INET ? 4 : 16;
-	const struct inet_diag_hostcond condition = {
-		.family = prefix->family,
-		.prefix_len = (uint8_t)prefix_bits(prefix),
-		.port = -1,
-	};
+	struct inet_diag_hostcond condition;
 	uint8_t host[sizeof(condition) + 16];
 
+	/* Its padding goes to the kernel too. */
+	memset(&condition, 0, sizeof(condition));
+	condition.family = prefix->family;
+	condition.prefix_len = (uint8_t)prefix_bits(prefix);
+	condition.port = -1;
 	memcpy(host, &condition, sizeof(condition));
 	memcpy(host + sizeof(condition), prefix->address, bytes);
 	write_op(writer, code, host, sizeof(condition) + bytes, NEXT_ALTERNATIVE);

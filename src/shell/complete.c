@@ -137,7 +137,8 @@ static void replace_more(int start)
 static char **answered(const char *text)
 {
 	char **matches = rl_completion_matches(text, generate);
-	char *typed = matches != NULL && self.remark != NULL ? strdup(text) : NULL;
+	bool several = matches != NULL && matches[1] != NULL;
+	char *typed = several && self.remark != NULL ? strdup(text) : NULL;
 
 	/* Names that were not looked at may have less in common: nothing is put into the line. */
 	if (typed != NULL) {

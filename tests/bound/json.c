@@ -185,5 +185,5 @@ int main(void)
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 
-	return cmocka_run_group_tests_name("json", tests, open_state, close_state);
+	return cmocka_run_group_tests_name("json", tests, open_lua, close_lua);
 }

@@ -18,7 +18,7 @@ static int open_folder(void **state)
 	strcpy(folder, "/tmp/porthole-bound-XXXXXX");
 	if (mkdtemp(folder) == NULL)
 		return -1;
-	open_state(state);
+	open_lua(state);
 	lua_pushstring(*state, folder);
 	lua_setglobal(*state, "folder");
 	run(*state, "function read(path) local f = assert(io.open(path, 'rb'))"
@@ -34,7 +34,7 @@ static int close_folder(void **state)
 	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
 	if (system(command) != 0)
 		return -1;
-	return close_state(state);
+	return close_lua(state);
 }
 
 static void text_is_escaped_measured_and_cut(void **state)

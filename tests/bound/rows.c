@@ -23,7 +23,7 @@
 
 static int open_rows(void **state)
 {
-	open_state(state);
+	open_lua(state);
 	run(*state, PREPARE);
 	return 0;
 }
@@ -338,12 +338,12 @@ int main(void)
 		cmocka_unit_test(names_for_completion_come_without_reading),
 		cmocka_unit_test(rows_are_picked_by_position),
 		cmocka_unit_test_setup_teardown(fields_of_other_types_are_no_danger, open_rows,
-		                                close_state),
+		                                close_lua),
 		cmocka_unit_test(a_wrong_type_of_rows_is_named),
 		cmocka_unit_test(rows_outlive_what_they_came_from),
 		cmocka_unit_test(rows_of_c_structs_do_the_same),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 
-	return cmocka_run_group_tests_name("rows", tests, open_rows, close_state);
+	return cmocka_run_group_tests_name("rows", tests, open_rows, close_lua);
 }

@@ -40,7 +40,7 @@ static bool isolate(void)
 
 static int open_sockets_state(void **state)
 {
-	open_state(state);
+	open_lua(state);
 	lua_pushinteger(*state, getpid());
 	lua_setglobal(*state, "self");
 	return 0;
@@ -440,5 +440,5 @@ int main(void)
 	};
 
 	isolated = isolate();
-	return cmocka_run_group_tests_name("sockets", tests, open_sockets_state, close_state);
+	return cmocka_run_group_tests_name("sockets", tests, open_sockets_state, close_lua);
 }

@@ -389,6 +389,8 @@ static void tab_answers_in_a_table_of_a_million_keys(void **state)
 	terminal_start_shell(t);
 	terminal_ask(t, "huge = {} for i = 1, 1e6 do huge['k' .. i] = i end\n", "");
 	terminal_type(t, "huge.\t\t");
+	terminal_expect(t, "stopped after 10000 names");
+	terminal_type(t, "\025huge.none\t\t\025huge.k99\t\t");
 	terminal_expect(t, "stopped after 50000 names");
 }
 

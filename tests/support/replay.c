@@ -240,8 +240,24 @@ void replay_free(struct replay *replay)
 
 static int record_open(struct ph_context *context, int protocol)
 {
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+
 	(void)context;
-	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static int record_port(struct ph_context *context, int handle, uint32_t *port)
+{
+	struct sockaddr_nl address = { 0 };
+	socklen_t length = sizeof(address);
+
+	(void)context;
+	assert_int_equal(getsockname(handle, (struct sockaddr *)&address, &length), 0);
+	*port = address.nl_pid;
+	return 0;
 }
 
 static int record_send(struct ph_context *context, int handle, const void *bytes, size_t length)
@@ -271,6 +287,7 @@ static const struct ph_transport record_transport = {
 	.send = record_send,
 	.receive = record_receive,
 	.close = record_close,
+	.port = record_port,
 };
 
 void replay_record(struct replay *replay, struct ph_context *context)

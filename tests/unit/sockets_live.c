@@ -255,6 +255,10 @@ static void expect_inet(const struct ph_socket *row, int fd, bool diag)
 		return;
 	}
 	assert_int_equal(row->ifindex, option_of(fd, SOL_SOCKET, OPTION_DEVICE));
+	if (row->proto == PH_TCP && option_of(fd, SOL_SOCKET, SO_REUSEPORT))
+		assert_int_equal(row->reuseport, 1);
+	else
+		assert_int_equal(row->reuseport, PH_UNKNOWN);
 	if (row->family == AF_INET6 && open)
 		assert_int_equal(row->v6only, option_of(fd, IPPROTO_IPV6, IPV6_V6ONLY));
 	else
@@ -403,6 +407,18 @@ static int compare_filters(void)
 	query.laddrs = &loopback;
 	query.laddr_count = 1;
 	compare_selection(&all, &query, 3);
+	/* What is only bound is given when it is asked for, by kernels that know it. */
+	bound(&zoo, SOCK_STREAM, 0, "127.0.0.1", 1012);
+	assert_int_equal(count_of(&all, PH_TCP, PH_BOUND_INACTIVE), 0);
+	ph_sockets_free(&all);
+	query = (struct ph_socket_query){ .protos = 1u << PH_TCP };
+	read_query(&query, &all);
+	assert_int_equal(count_of(&all, PH_TCP, PH_BOUND_INACTIVE), 0);
+	ph_sockets_free(&all);
+	query.states = 1u << PH_BOUND_INACTIVE;
+	read_query(&query, &all);
+	for (size_t i = 0; i < all.count; i++)
+		assert_int_equal(all.items[i].lport, 1012);
 	ph_sockets_free(&all);
 	return 0;
 }

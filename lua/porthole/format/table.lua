@@ -149,14 +149,24 @@ local function heading_of(column)
     return column.name:upper() .. (column.unit and "(" .. column.unit .. ")" or "")
 end
 
---- The columns with the text and the width of all their cells, row by row.
+--- What was measured once: names, addresses and words come again and again. Bounded by the number of cells of a table.
+local function new_measures()
+    return setmetatable({}, { __index = function(known, bytes)
+        local cell, width = measured(bytes)
+        local measure = { cell, width, width == #cell }
+        known[bytes] = measure
+        return measure
+    end })
+end
+
+--- The columns with the text and the width of all their cells, row by row. `plain`: a byte of a column is a column.
 local function filled(rows, indices, columns)
-    local all = {}
+    local all, measures = {}, new_measures()
     for place, column in ipairs(columns) do
         local heading, width = measured(heading_of(column))
         all[place] = {
             column = column, name = column.name, value = column.value, place = place, weight = column.weight or 1,
-            heading = heading, heading_width = width, width = width, cells = {}, widths = {},
+            heading = heading, heading_width = width, width = width, cells = {}, widths = {}, plain = true,
             right = column.align == "right" or right_aligned[column.type],
         }
     end
@@ -169,14 +179,17 @@ local function filled(rows, indices, columns)
             else
                 value = row[one.name]
             end
-            local cell, width = measured(value_text(value, one.column))
-            one.cells[i], one.widths[i] = cell, width
+            local measure = measures[type(value) == "string" and value or value_text(value, one.column)]
+            local width = measure[2]
+            one.cells[i], one.widths[i] = measure[1], width
             if width > one.width then
                 one.width = width
             end
+            one.plain = one.plain and measure[3]
         end
     end
     for _, one in ipairs(all) do
+        one.widest = one.width
         one.least = never_cut[one.column.type] and one.width
             or math.min(one.width, math.max(one.heading_width, SMALLEST))
     end
@@ -287,8 +300,36 @@ local function rest_line(all, shown, width, dots)
     return (fitted(line, text.width(line), width, dots))
 end
 
+--- A format of string.format for whole lines, where no cell is cut or painted and bytes are columns; else nil.
+local function line_format(shown, colour)
+    local parts = {}
+    for i, one in ipairs(shown) do
+        -- string.format takes widths of two digits.
+        if not one.plain or one.widest > one.width or one.width > 99 or (colour and one.column.colour) then
+            return nil
+        end
+        local left = i == #shown and "%s" or ("%%-%ds"):format(one.width)
+        parts[i] = one.right and ("%%%ds"):format(one.width) or left
+    end
+    return table.concat(parts, GAP_TEXT)
+end
+
+local function plain_lines(lines, shown, count, format)
+    local cells, columns = {}, #shown
+    for i = 1, count do
+        for j = 1, columns do
+            cells[j] = shown[j].cells[i]
+        end
+        lines[#lines + 1] = format:format(table.unpack(cells, 1, columns))
+    end
+end
+
 local function body_lines(lines, rows, shown, indices, options, dots)
     local count, parts = #shown, {}
+    local format = not options.cut_after and line_format(shown, options.colour)
+    if format then
+        return plain_lines(lines, shown, #indices, format)
+    end
     for i, index in ipairs(indices) do
         for j, one in ipairs(shown) do
             local paint = options.colour and one.column.colour

@@ -130,13 +130,13 @@ void fail_each_allocation_of(struct ph_context *context, const char *prepare, co
 		continue;
 }
 
-int open_state(void **state)
+int open_lua(void **state)
 {
 	*state = new_state(NULL);
 	return 0;
 }
 
-int close_state(void **state)
+int close_lua(void **state)
 {
 	lua_close(*state);
 	return 0;

@@ -32,7 +32,7 @@ void assert_raises(lua_State *L, const char *chunk, const char *text);
 void fail_each_allocation_of(struct ph_context *context, const char *prepare, const char *chunk);
 
 /* Fixture: a state in `*state`. */
-int open_state(void **state);
-int close_state(void **state);
+int open_lua(void **state);
+int close_lua(void **state);
 
 #endif
