@@ -296,7 +296,10 @@ int ph_process_end(struct ph_context *context, const struct ph_process_target *t
 	pidfd = (int)syscall(SYS_pidfd_open, target->pid, 0);
 	if (pidfd < 0)
 		return ph_fail(error, -errno, "process %d: %s", (int)target->pid,
-		               errno == ESRCH ? "it has ended already" : strerror(errno));
+		               errno == ESRCH ? "it has ended already"
+		               : errno == ENOSYS
+		                       ? "this kernel lacks pidfd_open, so it is not signalled"
+		                       : strerror(errno));
 	/* A zombie takes signals in silence: see first whether it has ended. */
 	ended = (struct pollfd){ .fd = pidfd, .events = POLLIN };
 	if (poll(&ended, 1, 0) == 1)

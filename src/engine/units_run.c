@@ -53,34 +53,51 @@ static void become(const char *const *arguments, int output)
 	_exit(127);
 }
 
-/* 0: the child ended; -ETIMEDOUT or -ECANCELED otherwise. */
-static int wait_child(struct ph_context *context, int pidfd, uint64_t end)
+/* Its status is left for waitpid(). */
+static bool has_ended(pid_t pid)
 {
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == pid;
+}
+
+/*
+ * Waits for the child's end. A kernel (or a valgrind) without pidfd_open(2) is asked again and
+ * again. 0, -ETIMEDOUT or -ECANCELED.
+ */
+static int wait_child(struct ph_context *context, pid_t pid, int pidfd, uint64_t end)
+{
+	const int longest_ms = pidfd < 0 ? 20 : 60000;
+
 	for (;;) {
 		struct pollfd events[2] = { { .fd = pidfd, .events = POLLIN },
 			                    { .fd = context->cancel_fd, .events = POLLIN } };
 		uint64_t now = now_us();
 		uint64_t left_ms = end > now ? (end - now + 999) / 1000 : 0;
-		int r = poll(events, 2, left_ms > 60000 ? 60000 : (int)left_ms);
 
-		if (events[0].revents & POLLIN)
+		if (has_ended(pid))
 			return 0;
 		if (ph_cancelled(context))
 			return -ECANCELED;
-		if (r < 0 && errno != EINTR)
-			return -errno;
-		if (now_us() >= end)
+		if (left_ms == 0)
 			return -ETIMEDOUT;
+		if (left_ms > (uint64_t)longest_ms)
+			left_ms = (uint64_t)longest_ms;
+		if (poll(events, 2, (int)left_ms) < 0 && errno != EINTR)
+			return -errno;
 	}
 }
 
-/* Ends the group: asked first, then forced. */
+#define END_US 2000000
+
+/* Ends the group: asked first, then forced. Nobody can cancel that. */
 static void end_group(pid_t pid, int pidfd)
 {
-	struct pollfd event = { .fd = pidfd, .events = POLLIN };
+	struct ph_context unhurried = { .cancel_fd = -1 };
 
 	kill(-pid, SIGTERM);
-	if (poll(&event, 1, 2000) <= 0)
+	if (wait_child(&unhurried, pid, pidfd, now_us() + END_US) < 0)
 		kill(-pid, SIGKILL);
 }
 
@@ -107,11 +124,9 @@ static int watch(struct ph_context *context, pid_t pid, uint64_t limit_us, int *
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	int word, r;
 
-	r = pidfd < 0 ? -errno : wait_child(context, pidfd, now_us() + limit_us);
-	if (r < 0 && pidfd >= 0)
+	r = wait_child(context, pid, pidfd, now_us() + limit_us);
+	if (r < 0)
 		end_group(pid, pidfd);
-	else if (r < 0)
-		kill(-pid, SIGKILL);
 	if (pidfd >= 0)
 		close(pidfd);
 	while (waitpid(pid, &word, 0) < 0)

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -184,6 +186,7 @@ static pid_t child(bool stubborn)
 	assert_int_equal(pipe(ready), 0);
 	pid = fork();
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (stubborn)
 			signal(SIGTERM, SIG_IGN);
 		if (write(ready[1], "x", 1) == 1)
@@ -207,6 +210,23 @@ static struct ph_process_target target_of(struct fixture *f, pid_t pid)
 	return target;
 }
 
+/* Under valgrind, or on an old kernel, nobody can be held fast: then nobody is signalled. */
+static bool nobody_is_signalled(struct fixture *f, const struct ph_process_target *target)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (pidfd >= 0) {
+		close(pidfd);
+		return false;
+	}
+	assert_failure(ph_process_end(&f->context, target, SIGKILL, 1000000, &f->error), -ENOSYS,
+	               f->error, "not signalled");
+	assert_int_equal(waitpid(target->pid, NULL, WNOHANG), 0);
+	kill(target->pid, SIGKILL);
+	waitpid(target->pid, NULL, 0);
+	return true;
+}
+
 static bool lives(pid_t pid)
 {
 	return waitpid(pid, NULL, WNOHANG) == 0;
@@ -217,6 +237,8 @@ static void the_meant_process_ends(void **state)
 	struct fixture *f = *state;
 	struct ph_process_target target = target_of(f, child(false));
 
+	if (nobody_is_signalled(f, &target))
+		return;
 	assert_int_equal(ph_process_end(&f->context, &target, SIGTERM, 5000000, &f->error), 1);
 	/* A zombie now, and then gone. */
 	assert_failure(ph_process_end(&f->context, &target, SIGTERM, 5000000, &f->error), -ESRCH,
@@ -231,6 +253,8 @@ static void a_number_used_again_is_never_signalled(void **state)
 	struct fixture *f = *state;
 	struct ph_process_target target = target_of(f, child(false));
 
+	if (nobody_is_signalled(f, &target))
+		return;
 	target.started--;
 	assert_failure(ph_process_end(&f->context, &target, SIGKILL, 1000000, &f->error), -ESRCH,
 	               f->error, "another one has its number");
@@ -248,6 +272,10 @@ static void who_holds_the_socket_no_more_is_left_alone(void **state)
 
 	assert_int_equal(fstat(fd, &status), 0);
 	target = target_of(f, child(false));
+	if (nobody_is_signalled(f, &target)) {
+		close(fd);
+		return;
+	}
 	assert_int_equal(ph_process_holds(&f->context, target.pid, (uint32_t)status.st_ino), 1);
 	target.inode = 1;
 	assert_failure(ph_process_end(&f->context, &target, SIGKILL, 1000000, &f->error), -ESTALE,
@@ -264,6 +292,8 @@ static void one_that_ignores_the_signal_is_told_of(void **state)
 	struct fixture *f = *state;
 	struct ph_process_target target = target_of(f, child(true));
 
+	if (nobody_is_signalled(f, &target))
+		return;
 	assert_int_equal(ph_process_end(&f->context, &target, SIGTERM, 50000, &f->error), 0);
 	assert_non_null(strstr(f->error.message, "did not end (state S"));
 	ph_cancel(&f->context);

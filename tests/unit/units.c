@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -547,9 +548,33 @@ static pid_t child(void)
 {
 	pid_t pid = fork();
 
-	if (pid == 0)
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
 			pause();
+	}
+	return pid;
+}
+
+/* A child with a child of the same program, as a service with its worker. */
+static pid_t parent(pid_t *grandchild)
+{
+	int fds[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		*grandchild = child();
+		if (write(fds[1], grandchild, sizeof(*grandchild)) == sizeof(*grandchild))
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	assert_int_equal(read(fds[0], grandchild, sizeof(*grandchild)), sizeof(*grandchild));
+	close(fds[0]);
+	close(fds[1]);
 	return pid;
 }
 
@@ -564,8 +589,8 @@ static void assert_owner(struct fixture *f, pid_t pid, const char *expected)
 static void a_script_owns_what_its_pid_file_names(void **state)
 {
 	struct fixture *f = *state;
+	pid_t grandchild, pid = parent(&grandchild);
 	char number[16];
-	pid_t pid = child();
 
 	put(f, "etc/init.d/board", SCRIPT, 0755);
 	open_as(f, "sysv");
@@ -574,11 +599,10 @@ static void a_script_owns_what_its_pid_file_names(void **state)
 	put(f, "run/board.pid", number, 0644);
 	assert_owner(f, pid, "board");
 	assert_int_equal(ph_units_pids(f->units, "board", &f->strings, &f->error), 0);
-	assert_int_equal(f->strings.count, 1);
-	/* The child has the same program, so an ancestor's pid file will do. */
-	snprintf(number, sizeof(number), "%d\n", (int)getpid());
-	put(f, "run/board.pid", number, 0644);
-	assert_owner(f, pid, "board");
+	assert_int_equal(f->strings.count, 2);
+	assert_owner(f, grandchild, "board");
+	put(f, "run/board.pid", "1\n", 0644);
+	assert_owner(f, grandchild, "");
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }
@@ -586,10 +610,12 @@ static void a_script_owns_what_its_pid_file_names(void **state)
 static void a_script_owns_what_runs_the_program_that_it_alone_names(void **state)
 {
 	struct fixture *f = *state;
-	char exe[512], text[1024], number[16];
-	ssize_t length = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char path[64], exe[512], text[1024], number[16];
 	pid_t pid = child(), other = child();
+	ssize_t length;
 
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	length = readlink(path, exe, sizeof(exe) - 1);
 	assert_true(length > 0);
 	exe[length] = '\0';
 	snprintf(text, sizeof(text), "#!/bin/sh\nDAEMON=%s\n", exe);
