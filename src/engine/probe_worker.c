@@ -25,8 +25,8 @@ enum {
 	LIMIT_ERRORS = 2, /* of a host: after so many, silence may be a limit */
 	SLOW_FIRST_US = 100000,
 	SLOW_MAX_US = 1100000, /* Linux allows one error a second and target by default */
-	SLOW_SILENT =
-		25, /* so many silent ones in a row at the slowest pace: no limit, but silence */
+	/* so many silent ones in a row at the slowest pace: no limit, but silence */
+	SLOW_SILENT = 10,
 };
 
 uint64_t probe_clock_us(void)
