@@ -147,6 +147,35 @@ local topics = {
         text = "Runs a recipe, as `porthole NAME` does on the command line, and returns what it found.",
         examples = { 'recipe("audit")' },
     },
+    probe = {
+        call = "probe(target[, ports[, {timeout=, rate=, retries=, scope=, family=, exclude=}]]) -> rows",
+        text = "Which ports are open, as a connection sees it. Hosts other than this one need scope=.",
+        examples = { 'probe("localhost")', 'probe("192.0.2.1", "1-1024,U:53,http*", {scope="192.0.2.0/24"})' },
+    },
+    connect = {
+        call = "connect(host, port[, {timeout=, tls=, scope=, udp=, limit=, line_limit=}]) -> connection",
+        text = "Connects. A connection has send(data), receive('l'|'L'|'a'|n), settimeout(seconds), starttls(), tls(), "
+            .. "peer(), sock() and close().",
+        examples = { 'connect("localhost", 25):receive()' },
+    },
+    listen = {
+        call = "listen(address, port) -> server",
+        text = "Listens on one of this host's addresses; port 0 is any that is free. server:accept() waits for a "
+            .. "connection.",
+        examples = { 'listen("127.0.0.1", 8080)' },
+    },
+    parallel = {
+        call = "parallel(list, fn[, {limit=}]) -> list",
+        text = "Runs fn(item, index) for each item in coroutines: while one waits (connections, probe, sleep), the "
+            .. "others go on. The results are in the list's order, false for nil; an item that raised has a table "
+            .. "with `error`, and the list's errors[i] has its message.",
+        examples = { 'parallel({22, 80}, function(port) return connect("localhost", port) end)' },
+    },
+    scope = {
+        call = "scope.add(prefix|list), scope.list(), scope.clear()",
+        text = "What may be probed and connected to besides this host's own addresses.",
+        examples = { 'scope.add("192.0.2.0/24")' },
+    },
     sleep = {
         call = "sleep(seconds)",
         text = "Waits; Ctrl-C ends the wait.",

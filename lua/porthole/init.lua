@@ -10,6 +10,7 @@ local M = {}
 --- Facts that the C part reads. Those of them that this build has are set.
 for _, name in ipairs {
     "sockets", "interfaces", "routes", "proc_routes", "rules", "neighbors", "groups", "counters", "services", "json",
+    "sleep",
 } do
     M[name] = core[name]
 end
@@ -56,10 +57,6 @@ M.listen = late("porthole.net", "listen")
 --- Runs a function for each item of a list, all at once.
 -- @function parallel
 M.parallel = late("porthole.net", "parallel")
-
---- Waits some seconds.
--- @function sleep
-M.sleep = late("porthole.net", "sleep")
 
 --- What may be probed besides this host: `scope.add("192.0.2.0/24")`, `scope.list()`, `scope.clear()`.
 M.scope = { add = late("porthole.scope", "add"), list = late("porthole.scope", "list"),

@@ -260,6 +260,19 @@ function M.wait(fd, events, deadline)
     return core.wait(fd, events, deadline and math.max(0, deadline - core.clock()))
 end
 
+--- sleep() asks here first when it is called in a coroutine.
+core.on_sleep(function(seconds)
+    local task = M.current()
+    if not task then
+        return
+    end
+    local woken, problem, code = task.loop:wait(task, -1, "r", core.clock() + seconds)
+    if woken == nil then
+        return nil, "sleep: " .. problem, code
+    end
+    return true
+end)
+
 --- Before a descriptor is closed.
 function M.forget(fd)
     local task = M.current()

@@ -470,20 +470,6 @@ function M.probe(target, ports, options)
     return job:result()
 end
 
---- Waits. Inside of parallel() the other tasks go on meanwhile.
--- @tparam number seconds
--- @treturn ?boolean true; or nil, a message and a code
-function M.sleep(seconds)
-    if not loop.current() or type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-        return core.sleep(seconds)
-    end
-    local woken, problem, code = loop.wait(-1, "r", core.clock() + seconds)
-    if woken == nil then
-        return nil, "sleep: " .. problem, code
-    end
-    return true
-end
-
 M.parallel = loop.parallel
 M.is_failure = loop.is_failure
 

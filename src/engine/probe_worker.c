@@ -22,11 +22,11 @@ enum {
 	UDP_TIMEOUT_MIN_US = 400000, /* a service may think before it answers */
 	TIMEOUT_MAX_US = 3000000,
 	STARVED_US = 3000000, /* how long to wait for a first descriptor */
-	LIMIT_ERRORS = 5, /* Linux sends six at once: after so many, silence may be a limit */
+	LIMIT_ERRORS = 2, /* of a host: after so many, silence may be a limit */
 	SLOW_FIRST_US = 100000,
 	SLOW_MAX_US = 1100000, /* Linux allows one error a second and target by default */
-	SLOW_SILENT =
-		25, /* so many silent ones in a row at the slowest pace: no limit, but silence */
+	/* so many silent ones in a row at the slowest pace: no limit, but silence */
+	SLOW_SILENT = 10,
 };
 
 uint64_t probe_clock_us(void)
