@@ -11,7 +11,7 @@ local OWN_FOLDER = debug.getinfo(1, "S").source:match("^@(.*)/porthole/identify%
 
 local HELLO_WAIT, ANSWER_WAIT, QUIET_WAIT = 1.5, 2.5, 0.2
 local REPLY_LIMIT, BANNER_LIMIT = 16384, 512
-local AT_ONCE, PORTS_AT_ONCE = 6, 24
+local AT_ONCE, PORTS_AT_ONCE = 10, 32
 
 local keys = {
     id = "string", summary = "string", transport = "string", ports = "table", hello = "boolean", send = true,
@@ -76,7 +76,7 @@ function M.probes()
                 local ok, problem = true, nil
                 if folder ~= OWN_FOLDER .. "/probes" then
                     ok, problem = core.trusted(path)
-                    problem = not ok and ("%s: %s"):format(path, problem or "another user could have written it") or nil
+                    problem = not ok and path .. ": " .. (problem or "another user could have written it") or nil
                 end
                 local probe
                 if ok then
@@ -306,11 +306,11 @@ M.columns = {
     { name = "state", type = "name", help = "open, or open|filtered for UDP that says nothing", weight = 6 },
     { name = "reason", type = "name", help = "what answered the probe", weight = 0 },
     { name = "rtt_us", type = "integer", unit = "us", help = "time until the answer", weight = 0 },
-    { name = "service", type = "name", help = "the protocol that was found; absent where nothing proves one", weight = 10 },
+    { name = "service", type = "name", help = "the protocol that was found; absent where none is proved", weight = 10 },
     { name = "product", type = "name", help = "the program, as far as its answer proves it", weight = 9 },
     { name = "version", type = "name", help = "its version, as the program itself counts it", weight = 9 },
     { name = "info", type = "name", help = "what else it says", weight = 5 },
-    { name = "confidence", type = "name", help = "high: the protocol itself proves it; medium: it says so", weight = 3 },
+    { name = "confidence", type = "name", help = "high: the protocol proves it; medium: it says so", weight = 3 },
     { name = "banner", type = "name", help = "the beginning of what was read, made visible", weight = 0 },
     { name = "tls", type = "table", help = "version, alpn, subject, names, not_after, self_signed", weight = 2 },
 }
@@ -333,7 +333,8 @@ local function visible_tls(tls)
     end
     return {
         version = tls.version, alpn = visible(tls.alpn), subject = visible(tls.subject, 512), names = names,
-        not_after = tls.not_after and os.date("!%Y-%m-%dT%H:%M:%SZ", tls.not_after) or nil, self_signed = tls.self_signed,
+        not_after = tls.not_after and os.date("!%Y-%m-%dT%H:%M:%SZ", tls.not_after) or nil,
+        self_signed = tls.self_signed,
     }
 end
 
@@ -382,7 +383,8 @@ function M.identify(rows, options)
     end
     for i, result in ipairs(results) do
         if net.is_failure(result) then
-            partial[#partial + 1] = ("%s port %d: %s"):format(ports[i].address, ports[i].port, visible(result.error, 200))
+            partial[#partial + 1] = ("%s port %d: %s"):format(ports[i].address, ports[i].port,
+                visible(result.error, 200))
             result = row_of(ports[i])
         end
         list[#list + 1] = result

@@ -35,7 +35,7 @@ local function bad(name, position, what, value, level)
 end
 
 local function check_timeout(name, value)
-    if value ~= nil and (type(value) ~= "number" or not (value > 0)) then
+    if value ~= nil and (type(value) ~= "number" or value ~= value or value <= 0) then
         error(("%s: timeout must be a number of seconds above 0"):format(name), 3)
     end
 end
@@ -474,7 +474,7 @@ end
 -- @tparam number seconds
 -- @treturn ?boolean true; or nil, a message and a code
 function M.sleep(seconds)
-    if not loop.current() or type(seconds) ~= "number" or not (seconds >= 0) then
+    if not loop.current() or type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
         return core.sleep(seconds)
     end
     local woken, problem, code = loop.wait(-1, "r", core.clock() + seconds)

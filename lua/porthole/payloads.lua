@@ -18,7 +18,8 @@ local NETBIOS = "\x50\x48\0\0\0\1\0\0\0\0\0\0\32CK" .. ("A"):rep(30) .. "\0\0\x2
 local NTP = "\xe3" .. ("\0"):rep(39) .. "porthole"
 
 --- RFC 3416: GetRequest of sysDescr.0, version 2c, community "public".
-local SNMP = "\x30\x29\2\1\1\4\6public\xa0\x1c\2\4\x50\x48\x50\x48\2\1\0\2\1\0\x30\x0e\x30\x0c\6\8\x2b\6\1\2\1\1\1\0\5\0"
+local SNMP = "\x30\x29\2\1\1\4\6public\xa0\x1c\2\4\x50\x48\x50\x48\2\1\0\2\1\0\x30\x0e"
+    .. "\x30\x0c\6\8\x2b\6\1\2\1\1\1\0\5\0"
 
 --- RFC 5531 with RFC 1833: NULL procedure of program 100000, version 2.
 local RPC = "\x50\x48\x50\x48\0\0\0\0\0\0\0\2\0\1\x86\xa0\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
@@ -28,7 +29,8 @@ local SIP = "OPTIONS sip:nm SIP/2.0\r\nVia: SIP/2.0/UDP nm;branch=z9hG4bK5048;rp
     .. "To: <sip:nm@nm>\r\nCall-ID: 5048\r\nCSeq: 42 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
 
 --- UPnP Device Architecture 2.0, 1.3.2.
-local SSDP = "M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\nMan: \"ssdp:discover\"\r\nMX: 1\r\nST: ssdp:all\r\n\r\n"
+local SSDP = "M-SEARCH * HTTP/1.1\r\nHost: 239.255.255.250:1900\r\nMan: \"ssdp:discover\"\r\nMX: 1\r\nST: ssdp:all\r\n"
+    .. "\r\n"
 
 --- RFC 7252, 12.8 and RFC 6690: GET /.well-known/core.
 local COAP = "\x40\1\x50\x48\xbb.well-known\4core"

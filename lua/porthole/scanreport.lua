@@ -183,7 +183,8 @@ end
 -- @treturn string
 function M.normal(scan)
     local hosts = hosts_of(scan)
-    local lines = { ("Starting porthole %s scan at %s"):format(core.version, os.date("%Y-%m-%d %H:%M %Z", scan.started)) }
+    local start = os.date("%Y-%m-%d %H:%M %Z", scan.started)
+    local lines = { ("Starting porthole %s scan at %s"):format(core.version, start) }
     for _, host in ipairs(hosts) do
         host_lines(host, scan, lines)
     end

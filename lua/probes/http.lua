@@ -1,7 +1,9 @@
---- HTTP: RFC 9112. The Server field (RFC 9110, 10.2.4) names program and version; some APIs tell theirs at /version.
+--- HTTP: RFC 9112. The Server field (RFC 9110, 10.2.4) names program and version; some APIs tell theirs at
+-- /version.
 local function request(talk, path)
-    return ("GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: porthole\r\nAccept: */*\r\nConnection: close\r\n\r\n"):format(path,
-        talk.name or "localhost")
+    local lines = { "GET " .. path .. " HTTP/1.1", "Host: " .. (talk.name or "localhost"), "User-Agent: porthole",
+        "Accept: */*", "Connection: close", "", "" }
+    return table.concat(lines, "\r\n")
 end
 
 local function field(head, name)
@@ -45,6 +47,13 @@ local function ask_api(reply, status, talk)
     return api_of(text:sub(1, 16384))
 end
 
+--- What nginx, Apache and Go answer where they expect TLS.
+local function is_plain_on_tls(reply)
+    local text = reply:lower()
+    return text:find("plain http request was sent to", 1, true) or text:find("speaking plain http to an ssl", 1, true)
+        or text:find("http request to an https server", 1, true)
+end
+
 return {
     id = "http", summary = "web", transport = "tcp", ports = { 80, 443, 8080, 8000, 8443, 8888, 2375, 2379, 6443 },
     send = function(talk)
@@ -55,8 +64,7 @@ return {
         if not status then
             return nil
         end
-        if status == "400" and not talk.tls and reply:lower():find("plain http request was sent to", 1, true)
-            or reply:find("speaking plain HTTP to an SSL", 1, true) or reply:find("HTTP request to an HTTPS server", 1, true) then
+        if not talk.tls and is_plain_on_tls(reply) then
             return { wants_tls = true }
         end
         local head = "\n" .. (reply:match("^[^\n]*\n(.-)\r?\n\r?\n") or rest)

@@ -17,6 +17,8 @@ return {
         local name = reply:match("vendorName[^%g]+([%g][%g ]*)")
         local version = reply:match("vendorVersion[^%g]+([%g][%g ]*)")
         local openldap = reply:find("OpenLDAProotDSE", 1, true)
-        return { product = openldap and "OpenLDAP" or name, version = not openldap and version or nil, confidence = "high" }
+        return {
+            product = openldap and "OpenLDAP" or name, version = not openldap and version or nil, confidence = "high",
+        }
     end,
 }

@@ -3,7 +3,7 @@ local function packet(kind, body)
     return string.char(kind, #body) .. body
 end
 
-local CONNECT = packet(0x10, string.pack(">s2BBI2s2", "MQTT", 4, 2, 30, "porthole"))
+local CONNECT = packet(0x10, string.pack(">s2BBI2s2", "MQTT", 4, 2, 30, ""))
 local TOPIC = "$SYS/broker/version"
 local SUBSCRIBE = packet(0x82, string.pack(">I2s2B", 1, TOPIC, 0))
 

@@ -1,5 +1,5 @@
---- NTP: RFC 5905; the originate time stamp of the answer is the transmit time stamp of the question. ntpd's own version:
--- mode 6, read variables (RFC 9327).
+--- NTP: RFC 5905; the originate time stamp of the answer is the transmit time stamp of the question. The program's own
+-- version: mode 6, read variables (RFC 9327).
 local STAMP = "porthole"
 
 return {
@@ -10,8 +10,14 @@ return {
             return nil
         end
         local answer = talk:ask("\x16\2\x50\x48\0\0\0\0\0\0\0\0", 1) or ""
-        local text = answer:sub(2, 4) == "\x82\x50\x48" and answer:match('version="([^"]*)"')
-        local product, version = (text or ""):match("^(%a+) (%d[%w.]*)")
-        return { product = product, version = version, info = ("stratum %d"):format(reply:byte(2)), confidence = "high" }
+        local text = answer:sub(2, 4) == "\x82\x50\x48" and answer:match('version="([^"]*)"') or nil
+        local product, version = (text or ""):match("^ntpd (ntpsec)%-(%d[%w.]*)")
+        if not product then
+            product, version = (text or ""):match("^(%a+) (%d[%w.]*)")
+        end
+        return {
+            product = product == "ntpsec" and "NTPsec" or product, version = version, confidence = "high",
+            info = ("stratum %d"):format(reply:byte(2)) .. (text and "; " .. text or ""),
+        }
     end,
 }

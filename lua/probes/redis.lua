@@ -10,7 +10,9 @@ return {
         local info = talk:ask("*2\r\n$4\r\nINFO\r\n$6\r\nserver\r\n") or ""
         local valkey = info:match("valkey_version:([%w.-]+)")
         local version = valkey or info:match("redis_version:([%w.-]+)")
-        return { product = valkey and "Valkey" or "Redis", version = version, confidence = version and "high" or "medium",
-            info = info:match("os:([^\r\n]+)") }
+        return {
+            product = valkey and "Valkey" or "Redis", version = version, confidence = version and "high" or "medium",
+            info = info:match("os:([^\r\n]+)"),
+        }
     end,
 }

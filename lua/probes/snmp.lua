@@ -19,16 +19,20 @@ local makers = { [8072] = "Net-SNMP", [9] = "Cisco", [2636] = "Juniper", [11] = 
 return {
     id = "snmp", summary = "network management", transport = "udp", ports = { 161 }, send = DISCOVERY,
     read = function(reply, talk)
-        --- A report whose message id is ours.
-        if reply:byte(1) ~= 0x30 or not reply:find("\2\2" .. string.pack(">I2", ID), 1, true) or not reply:find("\xa8") then
+        -- A report whose message id is ours.
+        local answers = reply:find("\2\2" .. string.pack(">I2", ID), 1, true) and reply:find("\xa8", 1, true)
+        if reply:byte(1) ~= 0x30 or not answers then
             return nil
         end
         local engine = reply:match("\4[\5-\32](\x80....)")
         local enterprise = engine and string.unpack(">I4", engine) & 0x7fffffff
         local answer = talk:ask(DESCRIPTION, 1) or ""
-        local description = answer:find("\2\2" .. string.pack(">I2", ID + 1), 1, true)
-            and answer:match("\x2b\6\1\2\1\1\1\0\4[^%g]*([%g ]+)")
-        return { product = makers[enterprise], info = description or (enterprise and "enterprise " .. enterprise),
-            confidence = "high" }
+        local ours = answer:find("\2\2" .. string.pack(">I2", ID + 1), 1, true)
+        local _, last = answer:find("\x2b\6\1\2\1\1\1\0\4", 1, true)
+        local ok, description = pcall(string.unpack, "s1", answer, (last or #answer) + 1)
+        return {
+            product = makers[enterprise], confidence = "high",
+            info = ours and ok and description or (enterprise and "enterprise " .. enterprise),
+        }
     end,
 }

@@ -16,7 +16,8 @@ return {
         local product, version = software:match("^([%a][%w]*)[_-]v?(%d[%w.]*)")
         return {
             product = product or software, version = version, confidence = "high",
-            info = "protocol " .. protocol .. (comment ~= "" and "; " .. comment or ""), banner = banner:match("^[^\r\n]*"),
+            info = "protocol " .. protocol .. (comment ~= "" and "; " .. comment or ""),
+            banner = banner:match("^[^\r\n]*"),
         }
     end,
 }

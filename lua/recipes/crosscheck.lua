@@ -208,7 +208,8 @@ to), or an answer from a port that has no socket (DNAT, another namespace, a hid
 is not explained.]],
     categories = { "probe" },
     args = {
-        address = { type = "string", positional = true, repeatable = true, default = {}, help = "only these own addresses" },
+        address = { type = "string", positional = true, repeatable = true, default = {},
+            help = "only these own addresses" },
         udp = { type = "boolean", short = "u", help = "UDP as well" },
         all = { type = "boolean", short = "a", help = "also list what both witnesses say is open" },
     },

@@ -4,16 +4,18 @@ local report = require "porthole.scanreport"
 --- Options that take no value: what each sets.
 local flags = {
     ["-sT"] = { tcp = true }, ["-sU"] = { udp = true }, ["-6"] = { family = "inet6" }, ["-4"] = { family = "inet" },
-    ["-n"] = { numeric = true }, ["-Pn"] = {}, ["-P0"] = {}, ["-r"] = {}, ["-F"] = { top = 100 },
-    ["-v"] = { verbose = true }, ["-vv"] = { verbose = true, reason = true }, ["-d"] = { verbose = true, reason = true },
-    ["--open"] = { open = true }, ["--reason"] = { reason = true }, ["--noninteractive"] = {}, ["--no-stylesheet"] = {},
+    ["-n"] = {}, ["-Pn"] = {}, ["-P0"] = {}, ["-r"] = {}, ["-F"] = { top = 100 },
+    ["-v"] = { verbose = true }, ["-vv"] = { verbose = true, reason = true },
+    ["-d"] = { verbose = true, reason = true }, ["--open"] = { open = true }, ["--reason"] = { reason = true },
+    ["--noninteractive"] = {}, ["--no-stylesheet"] = {},
     ["--unprivileged"] = {},
 }
 
 --- nmap(1)'s timing templates, as far as they matter here.
 local templates = {
     [0] = { rate = 1, retries = 5, timeout = 10 }, [1] = { rate = 5, retries = 5, timeout = 10 },
-    [2] = { rate = 50, retries = 4, timeout = 5 }, [3] = {}, [4] = { timeout = 1.25 }, [5] = { timeout = 0.3, retries = 1 },
+    [2] = { rate = 50, retries = 4, timeout = 5 }, [3] = {}, [4] = { timeout = 1.25 },
+    [5] = { timeout = 0.3, retries = 1 },
 }
 
 local names = { paranoid = 0, sneaky = 1, polite = 2, normal = 3, aggressive = 4, insane = 5 }
@@ -102,6 +104,8 @@ for _, name in ipairs { "--min-rate", "--min-parallelism", "--min-rtt-timeout", 
 end
 
 local RAW = "sends raw packets, which porthole never does: use -sT (TCP connect) or -sU (UDP)"
+local OTHER = "is another recipe here: use 'porthole identify'"
+local HIDE = "hides a scan: porthole scans only what is yours"
 local FIND = "asks only whether hosts are up: porthole probes the ports it is told; use -Pn -p PORTS"
 
 --- Why an option of nmap's is not taken, and what to use.
@@ -110,18 +114,18 @@ local refused = {
     ["-sI"] = RAW, ["-sY"] = RAW, ["-sZ"] = RAW, ["-sO"] = RAW, ["-b"] = "bounces through another host's FTP server",
     ["-O"] = "guesses the system from raw packets, which porthole never sends: there is nothing instead",
     ["-A"] = "sends raw packets and runs scripts: use 'porthole identify' for what answers",
-    ["-sV"] = "is another recipe here: use 'porthole identify'", ["-sR"] = "is another recipe here: use 'porthole identify'",
+    ["-sV"] = OTHER, ["-sR"] = OTHER,
     ["-sC"] = "runs nmap's scripts: use 'porthole identify', or a script in Lua",
     ["--script"] = "runs nmap's scripts: use 'porthole identify', or a script in Lua",
     ["-sn"] = FIND, ["-sP"] = FIND, ["-sL"] = FIND, ["-PS"] = FIND, ["-PA"] = FIND, ["-PU"] = FIND, ["-PE"] = FIND,
     ["-PP"] = FIND, ["-PM"] = FIND, ["-PO"] = FIND, ["-PR"] = FIND, ["-PY"] = FIND,
     ["--traceroute"] = "sends raw packets: use traceroute(8)",
-    ["-f"] = "hides a scan: porthole scans only what is yours", ["-D"] = "hides a scan: porthole scans only what is yours",
-    ["-S"] = "hides a scan: porthole scans only what is yours", ["-g"] = "hides a scan: porthole scans only what is yours",
-    ["--source-port"] = "hides a scan: porthole scans only what is yours",
-    ["--spoof-mac"] = "hides a scan: porthole scans only what is yours",
-    ["--data-length"] = "hides a scan: porthole scans only what is yours",
-    ["--proxies"] = "hides a scan: porthole scans only what is yours",
+    ["-f"] = HIDE, ["-D"] = HIDE,
+    ["-S"] = HIDE, ["-g"] = HIDE,
+    ["--source-port"] = HIDE,
+    ["--spoof-mac"] = HIDE,
+    ["--data-length"] = HIDE,
+    ["--proxies"] = HIDE,
     ["-iR"] = "takes random targets: porthole probes only what you name",
     ["-oS"] = "is no output that anybody needs: use -oN, -oX or -oG", ["-e"] = "chooses an interface: routes do that",
 }
@@ -235,11 +239,12 @@ end
 
 --- What is asked most often on real networks, as far as one may say without a survey: our own order.
 local COMMON = {
-    80, 443, 22, 21, 25, 23, 53, 110, 143, 3306, 3389, 445, 139, 8080, 993, 995, 587, 111, 135, 5432, 5900, 8443, 6379,
-    27017, 1433, 1521, 389, 636, 2049, 1883, 8883, 5672, 11211, 9200, 2375, 2376, 6443, 10250, 2379, 5000, 3000, 8000,
-    8008, 8081, 8888, 9000, 9090, 631, 548, 515, 873, 465, 514, 113, 79, 88, 179, 199, 427, 444, 513, 512, 543, 544, 554,
-    646, 990, 992, 1080, 1194, 1723, 2000, 2121, 3128, 3690, 4369, 5060, 5061, 5222, 5269, 5353, 5357, 5601, 5666, 5984,
-    6000, 6667, 7001, 7070, 8009, 8086, 8140, 8291, 9042, 9100, 9092, 9418, 9999, 10000, 32768,
+    80, 443, 22, 21, 25, 23, 53, 110, 143, 3306, 3389, 445, 139, 8080, 993, 995, 587, 111, 135, 5432, 5900, 8443,
+    6379, 27017, 1433, 1521, 389, 636, 2049, 1883, 8883, 5672, 11211, 9200, 2375, 2376, 6443, 10250, 2379, 5000,
+    3000, 8000, 8008, 8081, 8888, 9000, 9090, 631, 548, 515, 873, 465, 514, 113, 79, 88, 179, 199, 427, 444, 513,
+    512, 543, 544, 554, 646, 990, 992, 1080, 1194, 1723, 2000, 2121, 3128, 3690, 4369, 5060, 5061, 5222, 5269, 5353,
+    5357, 5601, 5666, 5984, 6000, 6667, 7001, 7070, 8009, 8086, 8140, 8291, 9042, 9100, 9092, 9418, 9999, 10000,
+    32768,
 }
 
 --- The first `count` ports: the common ones, then what the registry has, then the rest.
@@ -297,7 +302,7 @@ end
 
 --- Writes the files that were asked for.
 -- @treturn ?string what standard output has instead of the normal output: of "-oX -"
-local function write_files(ctx, settings, scan)
+local function write_files(settings, scan)
     local core = require "porthole.core"
     local instead
     for _, kind in ipairs { "normal", "xml", "grepable" } do
@@ -354,7 +359,7 @@ local function run(ctx, words)
         rows = rows, started = started, elapsed = require("porthole.core").clock() - clock, words = settings.words,
         settings = settings, colour = ctx.colour,
     }
-    local instead, failure = write_files(ctx, settings, scan)
+    local instead, failure = write_files(settings, scan)
     if failure then
         return nil, failure
     end

@@ -81,8 +81,9 @@ static bool take_hierarchy(struct piece *text, struct hierarchy *hierarchy)
 	struct piece line, number;
 
 	while (take(text, '\n', &line)) {
+		/* The root says nothing, and most of the hierarchies of version 1 are there. */
 		if (take(&line, ':', &number) && take(&line, ':', &hierarchy->controllers) &&
-		    line.start != NULL && line.length > 0 && line.start[0] == '/') {
+		    line.start != NULL && line.length > 1 && line.start[0] == '/') {
 			hierarchy->path = line;
 			return true;
 		}

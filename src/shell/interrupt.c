@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A signal handler has no argument of its own to carry a context: this is the one global. */
@@ -21,9 +22,29 @@ static struct {
 	volatile sig_atomic_t at_prompt;
 	volatile sig_atomic_t pressed_at_prompt;
 	bool interactive;
+	const char *library; /* folder of our own Lua; NULL: not found */
 } self;
 
 #define MASK_ALL (LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT)
+
+/* Raises at the line that runs of the user's own code, not of the library's. */
+static void raise_interrupted(lua_State *L)
+{
+	size_t length = self.library != NULL ? strlen(self.library) : 0;
+	lua_Debug at;
+
+	for (int level = 0; lua_getstack(L, level, &at); level++) {
+		lua_getinfo(L, "Sl", &at);
+		if (at.currentline <= 0 ||
+		    (length > 0 && at.source[0] == '@' &&
+		     strncmp(at.source + 1, self.library, length) == 0))
+			continue;
+		lua_pushfstring(L, "%s:%d: interrupted", at.short_src, at.currentline);
+		lua_error(L);
+	}
+	lua_pushliteral(L, "interrupted");
+	lua_error(L);
+}
 
 static void hook(lua_State *L, lua_Debug *record)
 {
@@ -44,7 +65,7 @@ static void hook(lua_State *L, lua_Debug *record)
 		}
 	}
 	self.raised = 1;
-	luaL_error(L, "interrupted");
+	raise_interrupted(L);
 }
 
 static void set_hooks(void)
@@ -98,12 +119,13 @@ static void install(void)
 	sigaction(SIGINT, &action, NULL);
 }
 
-void interrupt_catch(lua_State *L, struct ph_context *context)
+void interrupt_catch(lua_State *L, struct ph_context *context, const char *library)
 {
 	struct sigaction before;
 
 	self.main = self.running = L;
 	self.context = context;
+	self.library = library;
 	if (sigaction(SIGINT, NULL, &before) == 0 && before.sa_handler == SIG_IGN)
 		return;
 	install();

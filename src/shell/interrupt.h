@@ -11,8 +11,9 @@
 
 #include "porthole/context.h"
 
-/* Catches SIGINT unless it is ignored already, as for jobs in the background. */
-void interrupt_catch(lua_State *L, struct ph_context *context);
+/* Catches SIGINT unless it is ignored already, as for jobs in the background. `library`, the folder
+ * of our own Lua or NULL, stays the caller's and outlives the state: errors name other lines. */
+void interrupt_catch(lua_State *L, struct ph_context *context, const char *library);
 
 /* The shell: SIGINT is caught in any case, presses count up to four. Otherwise, in a script, the
  * third press kills. */

@@ -41,7 +41,7 @@ static int l_run(lua_State *L)
 	bool terminal = isatty(STDIN_FILENO), asked = shell->options.interactive;
 
 	state_open(shell);
-	interrupt_catch(L, &shell->context);
+	interrupt_catch(L, &shell->context, shell->directory);
 	state_open_library(shell);
 	if (shell->options.version && !asked)
 		print_version();
