@@ -461,6 +461,7 @@ static void a_script_without_pid_file_is_asked(void **state)
 	assert_int_equal(ph_units_read(f->units, "board", &f->unit, &f->error), 0);
 	assert_string_equal(f->unit.active, "inactive");
 	assert_string_equal(f->unit.enabled, "disabled");
+	ph_unit_free(&f->unit);
 	assert_failure(ph_units_read(f->units, "none", &f->unit, &f->error), -ENOENT, f->error,
 	               "no init script none");
 }
