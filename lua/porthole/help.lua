@@ -88,35 +88,9 @@ local topics = {
             return core.proc_routes()
         end,
     },
-    probe = {
-        call = "probe(target, ports[, {timeout=, rate=, retries=, scope=}]) -> rows",
-        text = "Which ports of a host are open, as a connection sees it. Only this host's own addresses without a scope."
-            .. " Columns: target address proto port state reason rtt_us service.",
-        examples = { 'probe("127.0.0.1", "1-1024")', 'probe("::1", "T:22,U:53,http*")' },
-    },
-    connect = {
-        call = "connect(host, port[, {timeout=, tls=, scope=, udp=}]) -> connection",
-        text = "Connects: :send(data), :receive(what), :settimeout(s), :peer(), :sock(), :starttls(), :close().",
-        examples = { 'connect("127.0.0.1", 22)' },
-    },
-    listen = {
-        call = "listen(address, port) -> server",
-        text = "Listens for connections: server:accept() gives one after the other.",
-        examples = { 'listen("127.0.0.1", 0)' },
-    },
-    parallel = {
-        call = "parallel(list, fn[, {limit=}]) -> results in the list's order",
-        text = "Runs fn for each item, all at once: whatever waits in one of them lets the others go on.",
-        examples = { "parallel({0.1, 0.1}, sleep)" },
-    },
-    scope = {
-        call = "scope.add(prefix), scope.list(), scope.clear()",
-        text = "What may be probed and connected to besides this host.",
-        examples = { 'scope.add("192.0.2.0/24")' },
-    },
     unit = {
         call = "unit(name[, {user=, backend=}]) -> unit",
-        text = "One service: :status(), :ports(), :log(n); :start(), :stop() and the like make plans, done by :apply().",
+        text = "One service: :status(), :ports(), :log(n); :start(), :stop() and the like make plans for :apply().",
         examples = { 'unit("ssh"):status()', 'print(unit("ssh"):stop())' },
     },
     units = {

@@ -222,6 +222,7 @@ local function new_context(id, format)
     function context.usage(text)
         error({ usage = text }, 0)
     end
+    context.rows, context.write_file, context.clock = core.rows, core.writefile, core.clock
     return setmetatable(context, { __index = require "porthole" })
 end
 

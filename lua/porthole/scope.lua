@@ -21,6 +21,13 @@ function M.add(what)
     table.move(what, 1, #what, #prefixes + 1, prefixes)
 end
 
+--- Whether a text is an address or a block, as `--scope` takes it.
+-- @tparam string prefix
+-- @treturn boolean
+function M.is_prefix(prefix)
+    return (pcall(require("porthole.core").scope_check, prefix))
+end
+
 --- Allows this host's own addresses only, as at the start.
 function M.clear()
     prefixes = {}

@@ -1,5 +1,4 @@
 --- Two witnesses: what the socket table says should be open, and what a connection finds, on each own address.
-local core = require "porthole.core"
 
 local COLUMNS = {
     { name = "address", type = "address", help = "the own address that was probed", weight = 9 },
@@ -188,7 +187,7 @@ local function run(ctx, args)
     for _, row in ipairs(list) do
         unexplained = unexplained + (row.explained and 0 or 1)
     end
-    local rows = core.rows({ name = "finding", columns = COLUMNS }, list)
+    local rows = ctx.rows({ name = "finding", columns = COLUMNS }, list)
     local shown = args.all and rows or rows:where { finding = { "not-reached", "no-socket" } }
     return {
         rows = shown, status = unexplained > 0 and 1 or 0,

@@ -2,9 +2,8 @@
 local function run(ctx, args)
     local options = { scope = args.scope, exclude = args.exclude, family = args.inet6 and "inet6" or nil,
         plain = args.udp and (args.tcp and "both" or "udp") or "tcp" }
-    local core = require "porthole.core"
     for _, prefix in ipairs(args.scope) do
-        if not pcall(core.scope_check, prefix) then
+        if not require("porthole.scope").is_prefix(prefix) then
             ctx.usage(("option '--scope' must be an address or a block such as 192.0.2.0/24, not '%s'"):format(prefix))
         end
     end

@@ -302,8 +302,7 @@ end
 
 --- Writes the files that were asked for.
 -- @treturn ?string what standard output has instead of the normal output: of "-oX -"
-local function write_files(settings, scan)
-    local core = require "porthole.core"
+local function write_files(ctx, settings, scan)
     local instead
     for _, kind in ipairs { "normal", "xml", "grepable" } do
         local path = settings.files[kind]
@@ -312,7 +311,7 @@ local function write_files(settings, scan)
             if path == "-" then
                 instead = (instead or "") .. text
             else
-                local ok, problem = core.writefile(path, text)
+                local ok, problem = ctx.write_file(path, text)
                 if not ok then
                     return nil, problem
                 end
@@ -332,9 +331,8 @@ local function check_options(ctx, settings)
     if #settings.targets == 0 then
         ctx.usage("a target is missing: an address, a name, a block; for this host: localhost")
     end
-    local core = require "porthole.core"
     for _, prefix in ipairs(settings.scope) do
-        local ok = pcall(core.scope_check, prefix)
+        local ok = require("porthole.scope").is_prefix(prefix)
         if not ok then
             ctx.usage(("option '--scope' must be an address or a block such as 192.0.2.0/24, not '%s'"):format(prefix))
         end
@@ -346,7 +344,7 @@ local function run(ctx, words)
     check_options(ctx, settings)
     local options = options_of(ctx, settings)
     local started = os.time()
-    local clock = require("porthole.core").clock()
+    local clock = ctx.clock()
     local rows, problem, code = ctx.probe(settings.targets, ports_of(ctx, settings), options)
     report.end_progress(ctx)
     if not rows then
@@ -356,10 +354,10 @@ local function run(ctx, words)
         return nil, problem, code
     end
     local scan = {
-        rows = rows, started = started, elapsed = require("porthole.core").clock() - clock, words = settings.words,
+        rows = rows, started = started, elapsed = ctx.clock() - clock, words = settings.words,
         settings = settings, colour = ctx.colour,
     }
-    local instead, failure = write_files(settings, scan)
+    local instead, failure = write_files(ctx, settings, scan)
     if failure then
         return nil, failure
     end

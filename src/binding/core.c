@@ -70,7 +70,7 @@ int push_failure(lua_State *L, const struct ph_error *error)
 	const char *name = error_name(error->code);
 
 	if (error->code == -ENOMEM)
-		return raise_memory(L);
+		raise_memory(L);
 	lua_pushnil(L);
 	lua_pushstring(L, error->message);
 	if (name != NULL)

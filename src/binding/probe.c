@@ -251,6 +251,7 @@ static void read_payloads(lua_State *L, int index, struct probe_rows *rows)
 		copy = malloc(length + 1);
 		if (copy == NULL)
 			raise_memory(L);
+		/* cppcheck-suppress nullPointerRedundantCheck ; raising does not return */
 		memcpy(copy, bytes, length);
 		rows->payloads[rows->payload_count++] =
 			(struct ph_payload){ (uint16_t)port, (uint16_t)length, copy };

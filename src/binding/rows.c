@@ -29,11 +29,12 @@ int column_type_find(const char *name)
 	return -1;
 }
 
-int raise_memory(lua_State *L)
+void raise_memory(lua_State *L)
 {
 	/* Lua keeps this very string ready, so that pushing it needs no memory. */
 	lua_pushliteral(L, "not enough memory");
-	return lua_error(L);
+	lua_error(L);
+	__builtin_unreachable();
 }
 
 const char *cell_text(struct cell *cell, size_t *length)

@@ -110,6 +110,6 @@ void rows_open_row(lua_State *L);
 void rows_open_lua(lua_State *L);
 
 /* "not enough memory", as Lua itself raises it. */
-int raise_memory(lua_State *L);
+_Noreturn void raise_memory(lua_State *L);
 
 #endif

@@ -178,7 +178,8 @@ static void mix_jobs(struct probe_run *run)
 static size_t fill_rows(struct ph_probe *rows, size_t at, uint32_t target,
                         const struct ph_ports *ports, enum ph_probe_proto proto)
 {
-	for (int port = ph_ports_next(ports, 0); port >= 0;
+	/* No room was made where there is nothing to ask. */
+	for (int port = ph_ports_next(ports, 0); rows != NULL && port >= 0;
 	     port = ph_ports_next(ports, (unsigned)port + 1))
 		rows[at++] = (struct ph_probe){
 			.target = target,

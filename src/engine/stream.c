@@ -49,8 +49,8 @@ static int new_stream(const struct ph_host *host, uint16_t port, bool datagram,
  */
 static bool is_itself(const struct ph_stream *stream)
 {
-	struct ph_host own, peer;
-	uint16_t own_port, peer_port;
+	struct ph_host own = { 0 }, peer = { 0 };
+	uint16_t own_port = 0, peer_port = 0;
 
 	return ph_stream_sock(stream, &own, &own_port, NULL) == 0 &&
 	       ph_stream_peer(stream, &peer, &peer_port, NULL) == 0 && own_port == peer_port &&
@@ -62,7 +62,7 @@ int ph_stream_open(const struct ph_host *host, uint16_t port, bool datagram,
 {
 	int r = new_stream(host, port, datagram, stream, error);
 
-	if (r < 0)
+	if (r < 0 || *stream == NULL)
 		return r;
 	r = ph_stream_connect(*stream, error);
 	if (r < 0 && r != -EAGAIN) {
@@ -102,9 +102,9 @@ int ph_stream_listen(const struct ph_host *host, uint16_t port, int backlog,
 	int one = 1, r;
 
 	r = new_stream(host, port, false, result, error);
-	if (r < 0)
-		return r;
 	stream = *result;
+	if (r < 0 || stream == NULL)
+		return r;
 	/* Past connections may still be in TIME_WAIT; a living listener is not shared with. */
 	(void)setsockopt(stream->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(stream->fd, (struct sockaddr *)&address, length) < 0 ||

@@ -8,7 +8,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,8 @@
 
 #include "engine/stream_internal.h"
 
-/* openssl/ssl.h, openssl/asn1.h, openssl/x509v3.h: constants of the stable interface. */
+/* openssl/stream->tls->ssl.h, openssl/asn1.h, openssl/x509v3.h: constants of the stable interface.
+ */
 enum {
 	WANT_READ = 2,
 	WANT_WRITE = 3,
@@ -82,17 +82,14 @@ struct library {
 };
 #undef MEMBER
 
-/* A library is loaded once a process: this is the loader's state more than the engine's. */
-static struct library ssl;
-static pthread_once_t load_once = PTHREAD_ONCE_INIT;
-static bool loaded;
-
 struct tls {
 	handle context, session;
 	handle in, out; /* memory, owned by the session */
 	char pending[16384]; /* records that are to be sent */
 	size_t pending_start, pending_length;
 	bool done; /* the handshake */
+	void *loaded; /* the library's handle */
+	struct library ssl;
 };
 
 static bool find(void *library, const char *name, void *place)
@@ -104,21 +101,25 @@ static bool find(void *library, const char *name, void *place)
 	return symbol != NULL;
 }
 
-static void load_library(void)
+/* Each session opens the library; all but the first only count. It stays loaded: its own clean-up
+ * at the end of the process belongs to it. */
+static bool load_library(struct tls *tls)
 {
-	void *library = dlopen("libssl.so.3", RTLD_NOW | RTLD_LOCAL);
+	int flags = RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE;
+	void *library = dlopen("libssl.so.3", flags);
 	bool complete;
 
 	if (library == NULL)
-		library = dlopen("libssl.so.1.1", RTLD_NOW | RTLD_LOCAL);
+		library = dlopen("libssl.so.1.1", flags);
 	if (library == NULL)
-		return;
-	complete = find(library, "SSL_get1_peer_certificate", &ssl.get_certificate) ||
-	           find(library, "SSL_get_peer_certificate", &ssl.get_certificate);
-#define FIND(result, name, arguments) complete = complete && find(library, #name, &ssl.name);
+		return false;
+	tls->loaded = library;
+	complete = find(library, "SSL_get1_peer_certificate", &tls->ssl.get_certificate) ||
+	           find(library, "SSL_get_peer_certificate", &tls->ssl.get_certificate);
+#define FIND(result, name, arguments) complete = complete && find(library, #name, &tls->ssl.name);
 	FUNCTIONS(FIND)
 #undef FIND
-	loaded = complete;
+	return complete;
 }
 
 static int fail_tls(const struct ph_stream *stream, int code, const char *why,
@@ -131,7 +132,7 @@ static int fail_tls(const struct ph_stream *stream, int code, const char *why,
 }
 
 /* "h2,http/1.1" -> protocols with a byte of length before each (RFC 7301). */
-static bool set_alpn(handle session, const char *alpn)
+static bool set_alpn(const struct tls *tls, const char *alpn)
 {
 	unsigned char wire[256];
 	size_t length = strlen(alpn), start = 0;
@@ -148,44 +149,46 @@ static bool set_alpn(handle session, const char *alpn)
 		wire[start] = (unsigned char)(i - start);
 		start = i + 1;
 	}
-	return ssl.SSL_set_alpn_protos(session, wire, (unsigned)length + 1) == 0;
+	return tls->ssl.SSL_set_alpn_protos(tls->session, wire, (unsigned)length + 1) == 0;
 }
 
 static bool set_up(struct tls *tls, const char *name, const char *alpn)
 {
 	struct in6_addr address;
 
-	tls->context = ssl.SSL_CTX_new(ssl.TLS_client_method());
+	tls->context = tls->ssl.SSL_CTX_new(tls->ssl.TLS_client_method());
 	if (tls->context == NULL)
 		return false;
 	/* Also what is old and weak is to be seen. */
-	ssl.SSL_CTX_ctrl(tls->context, SET_MIN_VERSION, TLS_1_0, NULL);
-	ssl.SSL_CTX_set_cipher_list(tls->context, "DEFAULT:@SECLEVEL=0");
-	tls->session = ssl.SSL_new(tls->context);
+	tls->ssl.SSL_CTX_ctrl(tls->context, SET_MIN_VERSION, TLS_1_0, NULL);
+	tls->ssl.SSL_CTX_set_cipher_list(tls->context, "DEFAULT:@SECLEVEL=0");
+	tls->session = tls->ssl.SSL_new(tls->context);
 	if (tls->session == NULL)
 		return false;
-	tls->in = ssl.BIO_new(ssl.BIO_s_mem());
-	tls->out = ssl.BIO_new(ssl.BIO_s_mem());
+	tls->in = tls->ssl.BIO_new(tls->ssl.BIO_s_mem());
+	tls->out = tls->ssl.BIO_new(tls->ssl.BIO_s_mem());
 	if (tls->in == NULL || tls->out == NULL)
 		return false;
-	ssl.SSL_set_bio(tls->session, tls->in, tls->out);
+	tls->ssl.SSL_set_bio(tls->session, tls->in, tls->out);
 	/* Server names are names: RFC 6066, 3, forbids addresses. */
 	if (name != NULL && inet_pton(AF_INET, name, &address) != 1 &&
 	    inet_pton(AF_INET6, name, &address) != 1) {
 		char copy[256];
 
 		snprintf(copy, sizeof(copy), "%s", name);
-		ssl.SSL_ctrl(tls->session, SET_HOST_NAME, 0, copy);
+		tls->ssl.SSL_ctrl(tls->session, SET_HOST_NAME, 0, copy);
 	}
-	return alpn == NULL || set_alpn(tls->session, alpn);
+	return alpn == NULL || set_alpn(tls, alpn);
 }
 
 static void free_tls(struct tls *tls)
 {
 	if (tls->session != NULL)
-		ssl.SSL_free(tls->session);
+		tls->ssl.SSL_free(tls->session);
 	if (tls->context != NULL)
-		ssl.SSL_CTX_free(tls->context);
+		tls->ssl.SSL_CTX_free(tls->context);
+	if (tls->loaded != NULL)
+		dlclose(tls->loaded);
 	free(tls);
 }
 
@@ -193,9 +196,6 @@ int tls_open(struct ph_stream *stream, const char *name, const char *alpn, struc
 {
 	struct tls *tls;
 
-	pthread_once(&load_once, load_library);
-	if (!loaded)
-		return fail_tls(stream, -ENOSYS, "this host has no OpenSSL (libssl.so.3)", error);
 	/* What came in the clear must not be taken for what came inside (CVE-2011-0411). */
 	if (stream->length > 0)
 		return fail_tls(stream, -EPROTO, "there is data in the clear before the handshake",
@@ -203,6 +203,10 @@ int tls_open(struct ph_stream *stream, const char *name, const char *alpn, struc
 	tls = calloc(1, sizeof(*tls));
 	if (tls == NULL)
 		return fail_tls(stream, -ENOMEM, "out of memory", error);
+	if (!load_library(tls)) {
+		free_tls(tls);
+		return fail_tls(stream, -ENOSYS, "this host has no OpenSSL (libssl.so.3)", error);
+	}
 	if (!set_up(tls, name, alpn)) {
 		free_tls(tls);
 		return fail_tls(stream, -EINVAL, "OpenSSL does not take these settings", error);
@@ -220,7 +224,7 @@ static int send_records(struct ph_stream *stream)
 		ssize_t sent;
 
 		if (tls->pending_length == 0) {
-			int got = ssl.BIO_read(tls->out, tls->pending, sizeof(tls->pending));
+			int got = tls->ssl.BIO_read(tls->out, tls->pending, sizeof(tls->pending));
 
 			if (got <= 0)
 				return 0;
@@ -241,15 +245,15 @@ static ssize_t receive_records(struct ph_stream *stream)
 	char bytes[16384];
 	ssize_t got = stream_read(stream, bytes, sizeof(bytes));
 
-	if (got > 0 && ssl.BIO_write(stream->tls->in, bytes, (int)got) != got)
+	if (got > 0 && stream->tls->ssl.BIO_write(stream->tls->in, bytes, (int)got) != got)
 		return -ENOMEM;
 	return got;
 }
 
 /* What OpenSSL says that went wrong. */
-static const char *last_reason(void)
+static const char *last_reason(const struct tls *tls)
 {
-	const char *reason = ssl.ERR_reason_error_string(ssl.ERR_get_error());
+	const char *reason = tls->ssl.ERR_reason_error_string(tls->ssl.ERR_get_error());
 
 	return reason != NULL ? reason : "not understood";
 }
@@ -262,9 +266,9 @@ int tls_handshake(struct ph_stream *stream, struct ph_error *error)
 		int result, code, r;
 		ssize_t got;
 
-		ssl.ERR_clear_error();
-		result = ssl.SSL_connect(tls->session);
-		code = ssl.SSL_get_error(tls->session, result);
+		tls->ssl.ERR_clear_error();
+		result = tls->ssl.SSL_connect(tls->session);
+		code = tls->ssl.SSL_get_error(tls->session, result);
 		r = send_records(stream);
 		if (r == -EAGAIN)
 			return r;
@@ -275,7 +279,7 @@ int tls_handshake(struct ph_stream *stream, struct ph_error *error)
 			break;
 		}
 		if (code != WANT_READ && code != WANT_WRITE)
-			return fail_tls(stream, -EPROTO, last_reason(), error);
+			return fail_tls(stream, -EPROTO, last_reason(stream->tls), error);
 		got = receive_records(stream);
 		if (got == -EAGAIN)
 			return -EAGAIN;
@@ -303,10 +307,11 @@ ssize_t tls_send(struct ph_stream *stream, const void *bytes, size_t length, str
 
 	if (r < 0)
 		return r;
-	ssl.ERR_clear_error();
-	sent = ssl.SSL_write(stream->tls->session, bytes, length > 16384 ? 16384 : (int)length);
+	stream->tls->ssl.ERR_clear_error();
+	sent = stream->tls->ssl.SSL_write(stream->tls->session, bytes,
+	                                  length > 16384 ? 16384 : (int)length);
 	if (sent <= 0)
-		return fail_tls(stream, -EPROTO, last_reason(), error);
+		return fail_tls(stream, -EPROTO, last_reason(stream->tls), error);
 	r = tls_flush(stream, error);
 	return r < 0 && r != -EAGAIN ? r : sent;
 }
@@ -317,15 +322,15 @@ ssize_t tls_receive(struct ph_stream *stream, void *bytes, size_t size, struct p
 		int result, code;
 		ssize_t got;
 
-		ssl.ERR_clear_error();
-		result = ssl.SSL_read(stream->tls->session, bytes, (int)size);
+		stream->tls->ssl.ERR_clear_error();
+		result = stream->tls->ssl.SSL_read(stream->tls->session, bytes, (int)size);
 		if (result > 0)
 			return result;
-		code = ssl.SSL_get_error(stream->tls->session, result);
+		code = stream->tls->ssl.SSL_get_error(stream->tls->session, result);
 		if (code == ZERO_RETURN)
 			return 0;
 		if (code != WANT_READ && code != WANT_WRITE)
-			return fail_tls(stream, -EPROTO, last_reason(), error);
+			return fail_tls(stream, -EPROTO, last_reason(stream->tls), error);
 		got = send_records(stream);
 		if (got == 0)
 			got = receive_records(stream);
@@ -338,39 +343,40 @@ ssize_t tls_receive(struct ph_stream *stream, void *bytes, size_t size, struct p
 }
 
 /* The subject as text. 0 or -ENOMEM. */
-static int copy_subject(handle certificate, struct ph_tls_info *info)
+static int copy_subject(const struct tls *tls, handle certificate, struct ph_tls_info *info)
 {
-	handle memory = ssl.BIO_new(ssl.BIO_s_mem());
+	handle memory = tls->ssl.BIO_new(tls->ssl.BIO_s_mem());
 	size_t length;
 	int r = -ENOMEM;
 
 	if (memory == NULL)
 		return r;
-	ssl.X509_NAME_print_ex(memory, ssl.X509_get_subject_name(certificate), 0, NAME_RFC2253);
-	length = ssl.BIO_ctrl_pending(memory);
+	tls->ssl.X509_NAME_print_ex(memory, tls->ssl.X509_get_subject_name(certificate), 0,
+	                            NAME_RFC2253);
+	length = tls->ssl.BIO_ctrl_pending(memory);
 	if (length > 4096)
 		length = 4096;
 	info->subject = calloc(1, length + 1);
 	if (info->subject != NULL) {
-		ssl.BIO_read(memory, info->subject, (int)length);
+		tls->ssl.BIO_read(memory, info->subject, (int)length);
 		r = 0;
 	}
-	ssl.BIO_free(memory);
+	tls->ssl.BIO_free(memory);
 	return r;
 }
 
 /* One name that the certificate is for; NULL: of another kind, or out of memory. */
-static char *copy_name(handle general)
+static char *copy_name(const struct tls *tls, handle general)
 {
 	int type, length;
-	handle value = ssl.GENERAL_NAME_get0_value(general, &type);
+	handle value = tls->ssl.GENERAL_NAME_get0_value(general, &type);
 	const unsigned char *bytes;
 	char text[INET6_ADDRSTRLEN];
 
 	if (value == NULL || (type != NAME_DNS && type != NAME_ADDRESS))
 		return NULL;
-	bytes = ssl.ASN1_STRING_get0_data(value);
-	length = ssl.ASN1_STRING_length(value);
+	bytes = tls->ssl.ASN1_STRING_get0_data(value);
+	length = tls->ssl.ASN1_STRING_length(value);
 	if (type == NAME_DNS)
 		return length > 0 && length <= 1024 ? strndup((const char *)bytes, (size_t)length)
 		                                    : NULL;
@@ -380,24 +386,24 @@ static char *copy_name(handle general)
 	return strdup(text);
 }
 
-static int copy_names(handle certificate, struct ph_tls_info *info)
+static int copy_names(const struct tls *tls, handle certificate, struct ph_tls_info *info)
 {
-	handle names = ssl.X509_get_ext_d2i(certificate, NID_ALT_NAME, NULL, NULL);
+	handle names = tls->ssl.X509_get_ext_d2i(certificate, NID_ALT_NAME, NULL, NULL);
 	int count;
 
 	if (names == NULL)
 		return 0;
-	count = ssl.OPENSSL_sk_num(names);
+	count = tls->ssl.OPENSSL_sk_num(names);
 	if (count > NAMES_MAX)
 		count = NAMES_MAX;
 	info->names = calloc((size_t)count + 1, sizeof(*info->names));
 	for (int i = 0; info->names != NULL && i < count; i++) {
-		char *name = copy_name(ssl.OPENSSL_sk_value(names, i));
+		char *name = copy_name(tls, tls->ssl.OPENSSL_sk_value(names, i));
 
 		if (name != NULL)
 			info->names[info->name_count++] = name;
 	}
-	ssl.GENERAL_NAMES_free(names);
+	tls->ssl.GENERAL_NAMES_free(names);
 	return info->names != NULL ? 0 : -ENOMEM;
 }
 
@@ -410,28 +416,29 @@ int tls_info(const struct ph_stream *stream, struct ph_tls_info *info, struct ph
 	int r;
 
 	snprintf(info->version, sizeof(info->version), "%s",
-	         ssl.SSL_get_version(stream->tls->session));
-	ssl.SSL_get0_alpn_selected(stream->tls->session, &alpn, &length);
+	         stream->tls->ssl.SSL_get_version(stream->tls->session));
+	stream->tls->ssl.SSL_get0_alpn_selected(stream->tls->session, &alpn, &length);
 	if (length > 0 && length < sizeof(info->alpn))
 		memcpy(info->alpn, alpn, length);
-	certificate = ssl.get_certificate(stream->tls->session);
+	certificate = stream->tls->ssl.get_certificate(stream->tls->session);
 	if (certificate == NULL)
 		return 0;
-	if (ssl.ASN1_TIME_to_tm(ssl.X509_get0_notAfter(certificate), &expiry) == 1)
+	if (stream->tls->ssl.ASN1_TIME_to_tm(stream->tls->ssl.X509_get0_notAfter(certificate),
+	                                     &expiry) == 1)
 		info->not_after = timegm(&expiry);
-	info->self_signed = ssl.X509_check_issued(certificate, certificate) == 0;
-	r = copy_subject(certificate, info);
+	info->self_signed = stream->tls->ssl.X509_check_issued(certificate, certificate) == 0;
+	r = copy_subject(stream->tls, certificate, info);
 	if (r == 0)
-		r = copy_names(certificate, info);
-	ssl.X509_free(certificate);
+		r = copy_names(stream->tls, certificate, info);
+	stream->tls->ssl.X509_free(certificate);
 	return r < 0 ? ph_fail(error, r, "TLS: out of memory") : 0;
 }
 
 void tls_close(struct ph_stream *stream)
 {
 	if (stream->tls->done) {
-		ssl.ERR_clear_error();
-		ssl.SSL_shutdown(stream->tls->session);
+		stream->tls->ssl.ERR_clear_error();
+		stream->tls->ssl.SSL_shutdown(stream->tls->session);
 		(void)send_records(stream);
 	}
 	free_tls(stream->tls);

@@ -190,8 +190,8 @@ static bool has_start_link(struct ph_context *context, char level, const char *s
 
 bool run_script_enabled(struct ph_context *context, const char *script)
 {
-	for (char level = '2'; level <= '5'; level++)
-		if (has_start_link(context, level, script))
+	for (int level = '2'; level <= '5'; level++)
+		if (has_start_link(context, (char)level, script))
 			return true;
 	return false;
 }

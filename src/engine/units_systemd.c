@@ -89,7 +89,7 @@ static int add_listed(struct bus *bus, sd_bus_message *reply, struct ph_unit_lis
 static int systemd_list(struct ph_units *units, struct ph_unit_list *list, struct ph_error *error)
 {
 	struct bus *bus = units->data;
-	sd_bus_message *reply;
+	sd_bus_message *reply = NULL;
 	int r = call_strings(bus, "ListUnits", NULL, NULL, NULL, &reply, error);
 
 	if (r < 0)
@@ -105,14 +105,14 @@ static int systemd_list(struct ph_units *units, struct ph_unit_list *list, struc
 static int load_unit(struct bus *bus, const char *name, char object[OBJECT_BYTES],
                      struct ph_error *error)
 {
-	sd_bus_message *reply;
-	const char *path;
+	sd_bus_message *reply = NULL;
+	const char *path = "";
 	int r = call_strings(bus, "LoadUnit", name, name, NULL, &reply, error);
 
 	if (r < 0)
 		return r;
 	r = bus->library.sd_bus_message_read(reply, "o", &path);
-	if (r >= 0 && strlen(path) >= OBJECT_BYTES)
+	if (r >= 0 && (path == NULL || strlen(path) >= OBJECT_BYTES))
 		r = -ENAMETOOLONG;
 	if (r >= 0)
 		strcpy(object, path);
@@ -217,7 +217,7 @@ static int systemd_pids(struct ph_units *units, const char *id, struct ph_string
 {
 	struct bus *bus = units->data;
 	const char *group, *command;
-	sd_bus_message *reply;
+	sd_bus_message *reply = NULL;
 	char number[16];
 	uint32_t pid;
 	int r = call_strings(bus, "GetUnitProcesses", id, id, NULL, &reply, error);
@@ -267,7 +267,7 @@ static int read_outcome(struct ph_units *units, const char *id, struct ph_unit_o
 	own.context = &unhurried;
 	own.data = NULL;
 	r = systemd_open(&own, &ignored);
-	if (r == 0)
+	if (r == 0 && own.data != NULL)
 		r = systemd_read(&own, id, &unit, &ignored);
 	if (r == 0) {
 		note(outcome->active, sizeof(outcome->active), unit.active);
@@ -332,8 +332,8 @@ static int act_by_job(struct ph_units *units, const char *method, const char *mo
                       uint64_t limit_us, struct ph_unit_outcome *outcome, struct ph_error *error)
 {
 	struct bus *bus = units->data;
-	sd_bus_message *reply;
-	const char *path;
+	sd_bus_message *reply = NULL;
+	const char *path = "";
 	char job[64];
 	int r = bus_watch_jobs(bus, error);
 

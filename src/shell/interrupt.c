@@ -35,9 +35,8 @@ static void raise_interrupted(lua_State *L)
 
 	for (int level = 0; lua_getstack(L, level, &at); level++) {
 		lua_getinfo(L, "Sl", &at);
-		if (at.currentline <= 0 ||
-		    (length > 0 && at.source[0] == '@' &&
-		     strncmp(at.source + 1, self.library, length) == 0))
+		if (at.currentline <= 0 || (length > 0 && at.source[0] == '@' &&
+		                            strncmp(at.source + 1, self.library, length) == 0))
 			continue;
 		lua_pushfstring(L, "%s:%d: interrupted", at.short_src, at.currentline);
 		lua_error(L);
