@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "binding/binding.h"
+#include "binding/rows_internal.h"
 #include "porthole/owners.h"
 #include "porthole/process.h"
 
@@ -291,7 +292,7 @@ static void field_text(lua_State *L, const char *field, char **text)
 	if (lua_getfield(L, -1, field) == LUA_TSTRING) {
 		*text = strdup(lua_tostring(L, -1));
 		if (*text == NULL)
-			luaL_error(L, "not enough memory");
+			raise_memory(L);
 	}
 	lua_pop(L, 1);
 }
@@ -314,7 +315,7 @@ static void field_strings(lua_State *L, const char *field, struct ph_strings *st
 		for (lua_Integer i = 1; i <= count; i++) {
 			lua_rawgeti(L, -1, i);
 			if (ph_strings_add(strings, luaL_checkstring(L, -1)) < 0)
-				luaL_error(L, "not enough memory");
+				raise_memory(L);
 			lua_pop(L, 1);
 		}
 	}
@@ -355,7 +356,7 @@ static void read_fakes(lua_State *L, struct manager *manager)
 
 		if (ph_reserve(&list->items, list->count, &list->capacity, sizeof(*list->items)) <
 		    0)
-			luaL_error(L, "not enough memory");
+			raise_memory(L);
 		list->items[list->count] = (struct ph_unit){ 0 };
 		list->count++;
 		lua_rawgeti(L, -1, i);
@@ -478,7 +479,7 @@ static int l_process_read(lua_State *L)
 	if (r != -ENOMEM && process->facts.cgroup != NULL)
 		r = ph_placement_parse(process->facts.cgroup, process->own, &process->placement);
 	if (r == -ENOMEM)
-		return luaL_error(L, "not enough memory");
+		raise_memory(L);
 	lua_createtable(L, 0, 11);
 	set_integer(L, "pid", process->facts.pid);
 	set_integer(L, "ppid", process->facts.ppid);
