@@ -179,7 +179,7 @@ docs: all
 	@if command -v mandoc >/dev/null; then mandoc -T lint -W warning $(wildcard man/*.1 man/*.3); fi
 
 # Everything the program reads lies in one directory; a stock Lua finds the module through the link.
-lua_files = $(wildcard lua/porthole/*.lua lua/porthole/*/*.lua lua/recipes/*.lua)
+lua_files = $(wildcard lua/porthole/*.lua lua/porthole/*/*.lua lua/recipes/*.lua lua/probes/*.lua)
 share  := $(DESTDIR)$(PREFIX)/share
 luadir := $(share)/lua/5.4
 libdir := $(DESTDIR)$(PREFIX)/lib/lua/5.4/porthole
