@@ -177,11 +177,15 @@ static void few_descriptors_do_not_make_it_wrong(void **state)
 static void without_one_descriptor_it_fails_and_says_so(void **state)
 {
 	struct scan scan;
+	const char *preloaded = getenv("LD_PRELOAD");
 	int status;
 	pid_t child;
 
 	(void)state;
 	needs_isolation();
+	/* valgrind keeps descriptors of its own and answers setrlimit(2) itself. */
+	if (preloaded != NULL && strstr(preloaded, "vgpreload") != NULL)
+		skip();
 	open_scan(&scan, "127.0.0.1", "1-10");
 	child = fork();
 	if (child == 0) {
