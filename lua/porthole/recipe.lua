@@ -242,12 +242,18 @@ local function as_report(result)
         return { rows = result }
     elseif type(result) ~= "table" then
         return nil, "run() must return rows, a report or text, not a " .. type(result)
+    elseif type(result.stream) == "function" then
+        return result
     elseif result.rows ~= nil and not is_rows(result.rows) then
         return nil, "the report's rows are none, but a " .. type(result.rows)
     elseif result.rows == nil and type(result.text) ~= "string" then
         return nil, "run() returned a table that is no report: it has neither rows nor text"
     end
     return result
+end
+
+local function was_interrupted(problem)
+    return type(problem) == "string" and problem:find("interrupted$") ~= nil
 end
 
 --- Runs a recipe.
@@ -257,7 +263,7 @@ local function run(recipe, context, args)
     if not ok then
         if type(result) == "table" and result.usage then
             return nil, result.usage, WRONG_USAGE
-        elseif tostring(result):find("interrupted$") then
+        elseif was_interrupted(tostring(result)) then
             return nil, nil, INTERRUPTED
         end
         return nil, tostring(result), FAILED
@@ -353,6 +359,17 @@ local function note_partial(report, context)
     end
 end
 
+--- Writes text and sees that it arrives.
+-- @treturn boolean true, or false, why not, and whether it is because the reader went away
+local function write_out(file, text)
+    local ok, problem, code = file:write(text)
+    if ok then
+        ok, problem, code = file:flush()
+    end
+    local BROKEN_PIPE = 32
+    return ok and true or false, "standard output: " .. tostring(problem), code == BROKEN_PIPE
+end
+
 --- Writes a result to a file or to standard output.
 -- @treturn boolean true, or false and why not; a reader that went away is none of our troubles
 local function deliver(text, path)
@@ -360,12 +377,50 @@ local function deliver(text, path)
         local ok, problem = core.writefile(path, text)
         return ok and true or false, problem
     end
-    local ok, problem, code = io.stdout:write(text)
-    if ok then
-        ok, problem, code = io.stdout:flush()
+    local ok, problem, gone = write_out(io.stdout, text)
+    return ok or gone, problem
+end
+
+--- Writes what a stream gives, each piece as soon as it is there.
+-- @treturn ?boolean true at the stream's end, or when the reader went away; nil, a message and a code
+local function pump(stream, file)
+    while true do
+        local text, problem, code = stream()
+        if text == nil then
+            return problem == nil or nil, problem, code
+        end
+        local ok, why, gone = write_out(file, text)
+        if not ok then
+            return gone or nil, why
+        end
     end
-    local BROKEN_PIPE = 32
-    return (ok or code == BROKEN_PIPE) and true or false, "standard output: " .. tostring(problem)
+end
+
+--- Writes a result that comes in pieces.
+-- @treturn integer the exit status
+local function deliver_stream(report, context, path)
+    local file = io.stdout
+    if path and path ~= "-" then
+        local opened, why = io.open(path, "w")
+        if not opened then
+            context.note(why)
+            return FAILED
+        end
+        file = opened
+    end
+    local called, ok, message, code = pcall(pump, report.stream, file)
+    if file ~= io.stdout then
+        file:close()
+    end
+    if called and ok then
+        return report.status
+    end
+    local problem = called and message or tostring(ok)
+    if code == "ECANCELED" or was_interrupted(problem) then
+        return report.interrupted or INTERRUPTED
+    end
+    context.note(problem)
+    return FAILED
 end
 
 local function read_arguments(recipe, words)
@@ -400,6 +455,9 @@ local function execute(recipe, args)
             context.note(problem)
         end
         return status
+    end
+    if report.stream then
+        return deliver_stream(report, context, args.output)
     end
     local ok, text, unfit = pcall(rendered, report, recipe.id, context)
     if not ok then
@@ -464,7 +522,7 @@ end
 --- Runs a recipe from Lua: `recipe("audit", {netns = "all"})`.
 -- @tparam string id
 -- @tparam[opt] table args values by name; for a recipe that reads its options itself: a list of words
--- @return rows, or its text; nil, a message and a code where it failed
+-- @return rows, or its text, or the function that gives the next piece of it; nil, a message and a code where it failed
 function M.call(id, args)
     if type(id) ~= "string" then
         error("recipe: argument 1 (name) must be a string, not " .. type(id), 2)
@@ -487,7 +545,7 @@ function M.call(id, args)
     elseif not report then
         return nil, message or "interrupted", status == INTERRUPTED and "EINTR" or code
     end
-    return report.rows or report.text
+    return report.rows or report.text or report.stream
 end
 
 return M

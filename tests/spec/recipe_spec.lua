@@ -16,6 +16,14 @@ return { id = "good", summary = "a good one", description = "Says what it is giv
         elseif args.word == "columns" then
             return { rows = core.rows({ name = "t", columns = columns }, {}), columns = { "none" } }
         elseif args.word == "text" then return { text = "only text\n" }
+        elseif args.word == "stream" or args.word == "broken" or args.word == "wait" then
+            local left = 3
+            return { interrupted = args.status, stream = function()
+                left = left - 1
+                if left == 0 and args.word == "broken" then return nil, "it broke", "EIO" end
+                if left == 0 and args.word == "wait" then return nil, "sleep: interrupted", "ECANCELED" end
+                return left > 0 and left .. "\n" or nil
+            end }
         elseif args.word == "report" then
             return { rows = core.rows({ name = "t", columns = columns }, { { a = "1" } }), summary = "1 row" }
         end
@@ -118,6 +126,23 @@ describe("recipes", function()
         status, err = failing("good", "text", "--format=json")
         assert.equal(2, status)
         assert.matches("no %-%-format json", err)
+    end)
+
+    it("may give their text piece by piece", function()
+        local status, out, err = run("good", "stream")
+        assert.equal(0, status)
+        assert.equal("2\n1\n", out)
+        assert.equal("", err)
+        status, out, err = run("good", "broken")
+        assert.equal(3, status)
+        assert.equal("2\n1\n", out)
+        assert.equal("porthole good: it broke\n", err)
+        assert.equal(130, (run("good", "wait")))
+        assert.equal(0, (run("good", "wait", "--status=0")))
+        local path = config .. "/pieces"
+        assert.equal(0, (run("good", "stream", "--output", path)))
+        assert.equal("2\n1\n", support.read(path))
+        assert.equal(3, (run("good", "stream", "--output", config .. "/none/x")))
     end)
 
     it("explain themselves", function()
