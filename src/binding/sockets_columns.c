@@ -206,7 +206,7 @@ static void push_process_metatable(lua_State *L)
 {
 	static const char *const fields[] = { "pid", "name", "exe", "cmdline", "user", "fd" };
 
-	if (luaL_newmetatable(L, "porthole.process") == 0)
+	if (luaL_newmetatable(L, "porthole.holder") == 0)
 		return;
 	lua_createtable(L, 6, 0);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {

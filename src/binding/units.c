@@ -18,7 +18,7 @@
 #include "porthole/process.h"
 
 #define MANAGER_METATABLE "porthole.manager"
-#define PROCESS_METATABLE "porthole.process"
+#define PROCESS_METATABLE "porthole.process_facts"
 #define MOST_LOG_LINES    10000
 
 struct manager {

@@ -252,6 +252,19 @@ describe("porthole audit on a host with every kind of bind", function()
         end
     end)
 
+    it("gives every process each of its keys, in order", function()
+        for _, format in ipairs { "json", "ndjson" } do
+            local text = output_of(quoted(program) .. " audit --format " .. format)
+            local count = 0
+            for process in text:gmatch('"processes":%[(%b{})') do
+                local rest = process:gsub('\\\\.', "")
+                assert.is_truthy(rest:find('^{"pid":%d+,"name":.*,"exe":.*,"cmdline":.*,"user":.*,"fd":%d+}$'), process)
+                count = count + 1
+            end
+            assert.is_true(count > 0)
+        end
+    end)
+
     it("shows hostile names on one line each in a table", function()
         local text, status = output_of(quoted(program) .. " audit")
         assert.are.equal(0, status)
