@@ -297,11 +297,18 @@ local function by_port(sockets)
     return ports
 end
 
-local function grouped(open, addresses)
-    local own, known, list, reasons = reach.own(addresses), {}, {}, {}
+--- @tparam function addresses_of gives the addresses of a network namespace, by its name
+local function grouped(open, addresses_of)
+    local namespaces, list, reasons = {}, {}, {}
     for _, port in ipairs(by_port(open)) do
+        local netns = port[1].netns
+        local here = namespaces[netns]
+        if not here then
+            here = { own = reach.own(addresses_of(netns, reasons)), known = {} }
+            namespaces[netns] = here
+        end
         for _, group in ipairs(by_holders(port)) do
-            list[#list + 1] = endpoint(group, own, known, reasons)
+            list[#list + 1] = endpoint(group, here.own, here.known, reasons)
         end
     end
     return list, reasons
@@ -319,7 +326,9 @@ function M.group(sockets, addresses, mptcp)
         add_open(open, mptcp)
         open = without_subflows(open)
     end
-    return (grouped(open, addresses))
+    return (grouped(open, function()
+        return addresses
+    end))
 end
 
 --- Protocols as /proc/net/protocols names them; a kernel without one has no sockets of it, which needs no word.
@@ -366,12 +375,16 @@ function M.list(netns)
     if not open then
         return nil, partial, code
     end
-    local addresses, problem = core.addresses()
-    local list, reasons = grouped(open, addresses)
-    if not addresses then
-        reasons[#reasons + 1] = "this host's own addresses are unknown: " .. tostring(problem)
-    end
-    return list, table.move(reasons, 1, #reasons, #partial + 1, partial)
+    local list, missing = grouped(open, function(name, reasons)
+        -- Without the option all are in the own namespace, which needs no look for its name.
+        local addresses, problem = core.addresses(netns and name ~= "" and name or nil)
+        if not addresses then
+            reasons[#reasons + 1] = ("the own addresses of %s are unknown: %s"):format(
+                netns and "network namespace " .. name or "this host", tostring(problem))
+        end
+        return addresses
+    end)
+    return list, table.move(missing, 1, #missing, #partial + 1, partial)
 end
 
 --- Rows of such a list.

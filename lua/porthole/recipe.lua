@@ -222,7 +222,8 @@ local function new_context(id, format)
     function context.usage(text)
         error({ usage = text }, 0)
     end
-    context.rows, context.write_file, context.clock, context.escape = core.rows, core.writefile, core.clock, core.text.escape
+    context.rows, context.write_file, context.clock = core.rows, core.writefile, core.clock
+    context.escape = core.text.escape
     context.errors_shown = core.isatty(2)
     return setmetatable(context, { __index = require "porthole" })
 end

@@ -56,6 +56,9 @@ local columns = {
     end },
 }
 
+--- With --netns the table says which.
+local everywhere = table.move(columns, 1, #columns, 2, { { heading = "NETNS", name = "netns", weight = 8 } })
+
 local names = { internet = "internet", lan = "lan", link = "this link only", host = "this host only" }
 
 --- How many ports go how far; a port of several endpoints goes as far as the widest of them.
@@ -119,14 +122,17 @@ whatever a firewall says: "host" this host only, "link" its direct neighbours, "
 private networks, "internet" everybody; "?" where none of them holds or it is not known.
 Without root the programs of other users are hidden; their ports are listed.]],
     categories = { "safe" },
-    args = {},
-    run = function(ctx)
-        local list, partial, code = endpoints.list()
+    args = {
+        netns = { type = "string", metavar = "NAME", help = "the network namespace to look at: a name, the number of a "
+            .. "process, a path, or all" },
+    },
+    run = function(ctx, args)
+        local list, partial, code = endpoints.list(args.netns)
         if not list then
             return nil, partial, code
         end
         return {
-            rows = endpoints.rows(list, partial), items = list, columns = columns,
+            rows = endpoints.rows(list, partial), items = list, columns = args.netns and everywhere or columns,
             summary = ctx.format == "table" and summary(list) or nil,
         }
     end,

@@ -7,6 +7,7 @@
 #include "binding/binding.h"
 #include "binding/rows.h"
 #include "porthole/links.h"
+#include "porthole/namespaces.h"
 
 #define GET(name) static void get_##name(const void *storage, const void *item, struct cell *cell)
 #define LINK      ((const struct ph_link *)item)
@@ -371,15 +372,49 @@ static int l_interfaces(lua_State *L)
 	return 1;
 }
 
-/* core.addresses() -> list of {address, family, prefix, scope, iface, ifindex, peer, broadcast,
- * label} | nil, message, code */
+struct visit {
+	struct ph_context *context;
+	struct ph_links *links;
+	struct ph_error *error;
+};
+
+static int read_there(void *data)
+{
+	struct visit *visit = data;
+
+	return ph_links_read(visit->context, visit->links, visit->error);
+}
+
+/* The links of a namespace as ph_namespace_open() takes it; NULL: of the own. 0 or -errno. */
+static int read_in(struct ph_context *context, const char *which, struct ph_links *links,
+                   struct ph_error *error)
+{
+	struct visit visit = { .context = context, .links = links, .error = error };
+	struct ph_namespace where;
+	int r;
+
+	if (which == NULL)
+		return ph_links_read(context, links, error);
+	r = ph_namespace_open(context, which, &where, error);
+	if (r == 0)
+		r = ph_namespace_run(&where, read_there, &visit, error);
+	ph_namespace_close(&where);
+	return r;
+}
+
+/*
+ * core.addresses([netns]) -> list of {address, family, prefix, scope, iface, ifindex, peer,
+ * broadcast, label} | nil, message, code. `netns`: a name as a socket's `netns` has it, a process's
+ * number or a path; without it the own.
+ */
 static int l_addresses(lua_State *L)
 {
 	struct ph_context *context = check_context(L);
+	const char *which = luaL_optstring(L, 1, NULL);
 	struct ph_links *links = rows_push_storage(L, &link_type);
 	struct ph_error error;
 
-	if (ph_links_read(context, links, &error) < 0)
+	if (read_in(context, which, links, &error) < 0)
 		return push_failure(L, &error);
 	push_address_list(L, links, 0);
 	return 1;
