@@ -33,6 +33,7 @@ void open_json(lua_State *L);
 void open_text(lua_State *L);
 void open_paths(lua_State *L);
 void open_sleep(lua_State *L);
+void open_resolve(lua_State *L);
 
 int luaopen_porthole_core(lua_State *L);
 

@@ -132,5 +132,6 @@ int luaopen_porthole_core(lua_State *L)
 	open_text(L);
 	open_paths(L);
 	open_sleep(L);
+	open_resolve(L);
 	return 1;
 }

@@ -472,6 +472,33 @@ GET(references)
 
 static const char *const shutdowns[] = { "receive", "send", "both", NULL };
 
+GET(probes)
+{
+	(void)storage;
+	set_integer(cell, SOCKET->probes);
+	if (SOCKET->references == 0)
+		cell->type = CELL_NIL;
+}
+
+/* As /proc/net/unix writes it: @ for the NUL that begins an abstract name. */
+GET(path)
+{
+	const char *name = ROWS->sockets.names + SOCKET->name;
+	size_t length = SOCKET->name_length;
+
+	cell->type = CELL_NIL;
+	if (length == 0)
+		return;
+	cell->type = CELL_STRING;
+	cell->as.string.bytes = name;
+	cell->as.string.length = length;
+	if (*name == '\0' && length <= sizeof(cell->room)) {
+		memcpy(cell->room, name, length);
+		*cell->room = '@';
+		cell->as.string.bytes = cell->room;
+	}
+}
+
 GET(shutdown)
 {
 	(void)storage;
@@ -543,6 +570,8 @@ static const struct column columns[] = {
 	       "number of the protocol of raw (IP), packet (Ethernet) and netlink sockets"),
 	COLUMN(portid, INTEGER, "port id of a netlink socket"),
 	COLUMN(references, INTEGER, "how often the kernel refers to it, where /proc/net was read"),
+	COLUMN(probes, INTEGER, "unanswered probes, where /proc/net was read"),
+	COLUMN(path, NAME, "path or name of a Unix socket; @ begins an abstract one"),
 	COLUMN(shutdown, NAME, "which half of a connection is shut down", .values = shutdowns),
 };
 
