@@ -19,6 +19,7 @@ local unsupported = {
 
 --- Sets what one option means for others; what is shown is then in t, S, u, U, w and in the families.
 local function settle(options)
+    options.sctp = options.S
     local function any_protocol()
         return options.t or options.S or options.u or options.U or options.w
     end
@@ -63,11 +64,13 @@ end
 --- What this kernel does not have: a note each where it was asked for, and the exit status.
 local function refusals(options)
     local status = 0
-    if options.S then
-        say("netstat: no support for `AF INET (sctp)' on this system.\n")
+    local sctp = "netstat: no support for `AF INET (sctp)' on this system.\n"
+    if options.sctp then
+        say(sctp)
         status = 1
     elseif options.everything and options.v then
-        say("netstat: no support for `AF INET (sctp)' on this system.\n")
+        -- Once for its endpoints, once for its associations.
+        say(sctp:rep(2))
     end
     for _, pair in ipairs(unsupported) do
         if options.family[pair[1]] then
@@ -205,7 +208,7 @@ local function run(ctx, words)
         if type(options) ~= "table" then
             error(options, 0)
         end
-        say(options.netstat .. (options.usage_text and part("texts").usage or ""))
+        say(options.netstat .. (options.usage_text and part("texts").usage .. part("texts").families or ""))
         return { text = "", status = options.usage_text and 3 or 1 }
     elseif options.first == "V" then
         return { text = part("texts").version }

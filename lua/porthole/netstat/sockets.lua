@@ -145,7 +145,7 @@ function M.inet(rows, protocol, options, out)
             local name = row.family == "inet6" and shown[protocol] .. "6" or shown[protocol]
             local service = protocol == "udplite" and "udp" or protocol
             local rport = protocol == "raw" and 0 or row.rport
-            out[#out + 1] = ("%-4s  %6d %6d %-23s %-23s %-11s%s\n"):format(name, row.recvq, row.sendq,
+            out[#out + 1] = ("%-5s %6d %6d %-23s %-23s %-11s%s\n"):format(name, row.recvq, row.sendq,
                 endpoint(row.laddr, row.lport, service), endpoint(row.raddr, rport, service),
                 state_text(row, protocol), more and extras(row, options) or "")
         end
@@ -164,8 +164,8 @@ end
 
 --- The table of Unix sockets. A path is shown to its first space.
 function M.unix(rows, options, out)
-    out[#out + 1] = ("Active UNIX domain sockets %s\nProto RefCnt Flags       Type       State         I-Node  %s Path\n")
-        :format(which(options), options.p and " PID/Program name    " or "")
+    out[#out + 1] = ("Active UNIX domain sockets %s\n%s%s Path\n"):format(which(options),
+        "Proto RefCnt Flags       Type       State         I-Node  ", options.p and " PID/Program name    " or "")
     for _, row in ipairs(rows) do
         if row.family == "unix" and M.wanted(row, options) then
             out[#out + 1] = ("%-5s %-6d %-11s %-10s %-13s %-8d%s %s\n"):format("unix", row.references or 0,

@@ -6,7 +6,9 @@ local sentences = require "porthole.netstat.sentences"
 local M = {}
 
 -- Which option a section needs; the others are always shown.
-local needs = { Ip = "w", Icmp = "w", Tcp = "t", TcpExt = "t", Udp = "u", Ip6 = "w", Icmp6 = "w", Udp6 = "u", Sctp = "S" }
+local needs = {
+    Ip = "w", Icmp = "w", Tcp = "t", TcpExt = "t", Udp = "u", Ip6 = "w", Icmp6 = "w", Udp6 = "u", Sctp = "S",
+}
 
 --- Adds one counter. `state` is "", "in" or "out": within a histogram lines stand deeper.
 local function add(counter, state, out)
