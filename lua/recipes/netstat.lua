@@ -64,13 +64,11 @@ end
 --- What this kernel does not have: a note each where it was asked for, and the exit status.
 local function refusals(options)
     local status = 0
-    local sctp = "netstat: no support for `AF INET (sctp)' on this system.\n"
-    if options.sctp then
-        say(sctp)
-        status = 1
-    elseif options.everything and options.v then
+    if options.sctp or options.everything and options.v then
         -- Once for its endpoints, once for its associations.
-        say(sctp:rep(2))
+        local files = options.a and 2 or 1
+        say(("netstat: no support for `AF INET (sctp)' on this system.\n"):rep(files))
+        status = options.sctp and 1 or 0
     end
     for _, pair in ipairs(unsupported) do
         if options.family[pair[1]] then
@@ -83,8 +81,23 @@ local function refusals(options)
     return status
 end
 
-local function warn_hidden(options)
-    if options.p and core.resolve.euid() ~= 0 then
+--- Whether a process that holds one of these sockets could be seen.
+local function sees_any(rows)
+    for _, row in ipairs(rows or {}) do
+        if row.process then
+            return true
+        end
+    end
+    return false
+end
+
+local function warn_hidden(rows, options)
+    local user = core.resolve.euid()
+    if not options.p or user == 0 then
+        return
+    elseif not sees_any(rows) then
+        say(('(No info could be read for "-p": geteuid()=%d but you should be root.)\n'):format(user))
+    else
         say("(Not all processes could be identified, non-owned process info\n"
             .. " will not be shown, you would have to be root to see it all.)\n")
     end
@@ -106,7 +119,7 @@ local function connections(ctx, options)
         end), text = "", status = status }
     end
     local out = {}
-    warn_hidden(options)
+    warn_hidden(rows, options)
     if options.everything or options.protocols then
         out[1] = part("sockets").inet_heading(options)
     end
@@ -151,7 +164,9 @@ local function routes(ctx, options)
             say(("No routing for address family `%s'.\n"):format(family))
             return { text = table.concat(out), status = 3 }
         elseif not part("routes").text(rows, family, options, out) then
+            -- netstat stops where there is no table.
             status = 1
+            break
         end
     end
     return { rows = ctx.format ~= "table" and rows or nil, text = table.concat(out), status = status }
@@ -160,8 +175,8 @@ end
 local function statistics(ctx, options)
     local asked = table.concat(options.families, ",")
     if asked ~= "" and asked ~= "inet" and asked ~= "inet6" then
-        say(("netstat: No statistics support for specified address family: %s\n"):format(asked))
-        return { text = "", status = 1 }
+        local text = "netstat: No statistics support for specified address family: " .. asked .. "\n"
+        return { text = text, status = 1 }
     end
     local rows, problem, code = ctx.counters()
     if not rows then
@@ -214,7 +229,7 @@ local function run(ctx, words)
         return { text = part("texts").version }
     elseif options.first == "h" then
         say(part("texts").families)
-        return { text = part("texts").usage, status = 4 }
+        return { text = part("texts").usage }
     elseif options.Z then
         say("SELinux is not enabled on this machine.\n")
         return { text = "", status = 1 }

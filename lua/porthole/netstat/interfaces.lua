@@ -149,11 +149,14 @@ local function hardware_line(link)
 end
 
 local function traffic(link)
-    return ("        RX packets %d  bytes %d (%s)\n        RX errors %d  dropped %d  overruns %d  frame %d\n"
-        .. "        TX packets %d  bytes %d (%s)\n"
-        .. "        TX errors %d  dropped %d overruns %d  carrier %d  collisions %d\n"):format(link.rx_packets, link.rx_bytes,
-        human(link.rx_bytes), link.rx_errors, link.rx_dropped + link.rx_missed, link.rx_fifo, link.rx_frame, link.tx_packets,
-        link.tx_bytes, human(link.tx_bytes), link.tx_errors, link.tx_dropped, link.tx_fifo, link.tx_carrier, link.collisions)
+    local received = ("        RX packets %d  bytes %d (%s)\n        RX errors %d  dropped %d  overruns %d  frame %d\n")
+        :format(link.rx_packets, link.rx_bytes, human(link.rx_bytes), link.rx_errors,
+            link.rx_dropped + link.rx_missed, link.rx_fifo, link.rx_frame)
+    local sent = ("        TX packets %d  bytes %d (%s)\n"
+        .. "        TX errors %d  dropped %d overruns %d  carrier %d  collisions %d\n")
+        :format(link.tx_packets, link.tx_bytes, human(link.tx_bytes), link.tx_errors, link.tx_dropped, link.tx_fifo,
+            link.tx_carrier, link.collisions)
+    return received .. sent
 end
 
 --- The hardware's resources, where there are any.
@@ -164,7 +167,8 @@ local function device_line(link)
     local parts = { "        device " }
     parts[#parts + 1] = link.interrupt and ("interrupt %d  "):format(link.interrupt) or nil
     parts[#parts + 1] = link.base_address and ("base 0x%x  "):format(link.base_address) or nil
-    parts[#parts + 1] = link.memory_start and ("memory 0x%x-%x  "):format(link.memory_start, link.memory_end or 0) or nil
+    parts[#parts + 1] = link.memory_start
+        and ("memory 0x%x-%x  "):format(link.memory_start, link.memory_end or 0) or nil
     parts[#parts + 1] = link.dma and ("  dma 0x%x"):format(link.dma) or nil
     return table.concat(parts) .. "\n"
 end

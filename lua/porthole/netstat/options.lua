@@ -3,8 +3,8 @@
 
 local M = {}
 
--- Long name, what it means (a letter, or an address family), whether it takes a value; in netstat's own order, which its
--- message about ambiguous names has.
+-- Long name, what it means (a letter, or an address family), whether it takes a value; in netstat's own order, in which
+-- its message lists ambiguous names.
 local long = {
     { "ax25", family = "ax25" }, { "ip", family = "inet" }, { "ipx", family = "ipx" }, { "netrom", family = "netrom" },
     { "inet", family = "inet" }, { "inet6", family = "inet6" }, { "ddp", family = "ddp" }, { "unix", family = "unix" },

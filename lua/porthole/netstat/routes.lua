@@ -32,16 +32,18 @@ local headings = {
 local cache_headings = {
     [0] = "Source          Destination     Gateway         Flags   MSS Window  irtt Iface\n",
     "Source          Destination     Gateway         Flags Metric Ref    Use Iface\n",
-    "Source          Destination     Gateway         Flags Metric Ref    Use Iface    MSS   Window irtt  HH  Arp\n",
+    "Source          Destination     Gateway         Flags Metric Ref    Use Iface    MSS   Window irtt"
+        .. "  TOS HHRef HHUptod     SpecDst\n",
 }
 
 local lines = {
     [0] = function(r, to, via, mask, flags)
-        return ("%-15s %-15s %-15s %-5s %5d %-5d %6d %s\n"):format(to, via, mask, flags, r.mtu, r.window, r.irtt, r.iface)
+        return ("%-15s %-15s %-15s %-5s %5d %-5d %6d %s\n"):format(to, via, mask, flags, r.mtu, r.window, r.irtt,
+            r.iface)
     end,
     function(r, to, via, mask, flags)
-        return ("%-15s %-15s %-15s %-5s %-6d %-2d %7d %s\n"):format(to, via, mask, flags, r.metric, r.references, r.used,
-            r.iface)
+        return ("%-15s %-15s %-15s %-5s %-6d %-2d %7d %s\n"):format(to, via, mask, flags, r.metric, r.references,
+            r.used, r.iface)
     end,
     function(r, to, via, mask, flags)
         return ("%-15s %-15s %-15s %-5s %-6d %-3d %6d %-6.6s   %-5d %-6d %d\n"):format(to, via, mask, flags, r.metric,
@@ -57,8 +59,8 @@ local rejects = {
         return ("%-15s -               %-15s %-5s %-6d -  %7d -\n"):format(to, mask, flags, r.metric, r.used)
     end,
     function(r, to, mask, flags)
-        return ("%-15s -               %-15s %-5s %-6d -  %7d -        -     -      -\n"):format(to, mask, flags, r.metric,
-            r.used)
+        return ("%-15s -               %-15s %-5s %-6d -  %7d -        -     -      -\n"):format(to, mask, flags,
+            r.metric, r.used)
     end,
 }
 
@@ -122,7 +124,7 @@ function M.text(rows, family, options, out)
     if fib then
         found = inet(rows, options, out)
     end
-    if options.C then
+    if found and options.C then
         out[#out + 1] = "Kernel IP routing cache\n" .. cache_headings[level(options)]
     end
     return found

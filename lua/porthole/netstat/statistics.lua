@@ -10,8 +10,17 @@ local needs = {
     Ip = "w", Icmp = "w", Tcp = "t", TcpExt = "t", Udp = "u", Ip6 = "w", Icmp6 = "w", Udp6 = "u", Sctp = "S",
 }
 
+-- Settings that netstat passes over.
+local silent = {
+    ["Ip.DefaultTTL"] = true, ["Tcp.RtoAlgorithm"] = true, ["Tcp.RtoMin"] = true, ["Tcp.RtoMax"] = true,
+    ["Tcp.MaxConn"] = true,
+}
+
 --- Adds one counter. `state` is "", "in" or "out": within a histogram lines stand deeper.
 local function add(counter, state, out)
+    if silent[counter.protocol .. "." .. counter.name] then
+        return state
+    end
     local sentence = (sentences[counter.protocol] or {})[counter.name]
     local value = counter.value
     local kind = sentence and sentence.histogram or ""
