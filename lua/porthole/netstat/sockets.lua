@@ -19,6 +19,7 @@ local shown = { tcp = "tcp", udp = "udp", udplite = "udpl", raw = "raw" }
 local timers = { retransmit = "on", keepalive = "keepalive", ["time-wait"] = "timewait", probe = "probe" }
 
 local PROGRAM_BYTES = 19
+local COLON = 58
 
 --- The first argument, less its folder; a title that the process gave itself is one argument.
 local function title(process)
@@ -84,7 +85,9 @@ local function endpoint_writer(options)
     local WIDTH = 22
     return function(address, port, protocol)
         address, port = host(address), service(port, protocol)
-        address = address:gsub("^::ffff:(%d+%.)", "%1")
+        if address:byte() == COLON then
+            address = address:gsub("^::ffff:(%d+%.)", "%1")
+        end
         if not options.W and #address + #port > WIDTH then
             address = address:sub(1, WIDTH - #port)
         end
@@ -92,8 +95,8 @@ local function endpoint_writer(options)
     end
 end
 
-local function has_peer(row)
-    if row.proto == "tcp" then
+local function has_peer(row, protocol)
+    if protocol == "tcp" then
         return row.rport ~= 0
     end
     local address = row.raddr
@@ -116,7 +119,7 @@ function M.wanted(row, options)
     elseif row.family == "unix" then
         return (row.state == "listen") == (options.l ~= nil)
     end
-    return has_peer(row) == (options.l == nil)
+    return has_peer(row, row.proto) == (options.l == nil)
 end
 
 local function which(options)
@@ -140,12 +143,16 @@ end
 function M.inet(rows, protocol, options, out)
     local endpoint = endpoint_writer(options)
     local more = options.e or options.p or options.o
-    for _, row in ipairs(rows) do
-        if row.proto == protocol and row.family ~= "unix" and M.wanted(row, options) then
+    local all, waiting = options.a, options.l ~= nil
+    local service = protocol == "udplite" and "udp" or protocol
+    local at, format = #out, string.format
+    for i = 1, #rows do
+        local row = rows[i]
+        if row.proto == protocol and (all or has_peer(row, protocol) ~= waiting) then
             local name = row.family == "inet6" and shown[protocol] .. "6" or shown[protocol]
-            local service = protocol == "udplite" and "udp" or protocol
             local rport = protocol == "raw" and 0 or row.rport
-            out[#out + 1] = ("%-5s %6d %6d %-23s %-23s %-11s%s\n"):format(name, row.recvq, row.sendq,
+            at = at + 1
+            out[at] = format("%-5s %6d %6d %-23s %-23s %-11s%s\n", name, row.recvq, row.sendq,
                 endpoint(row.laddr, row.lport, service), endpoint(row.raddr, rport, service),
                 state_text(row, protocol), more and extras(row, options) or "")
         end

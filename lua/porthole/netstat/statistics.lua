@@ -46,11 +46,14 @@ end
 -- @tparam boolean six whether IPv6 is asked for
 -- @treturn string
 function M.text(rows, wanted, six)
-    local out, section, state = {}, nil, ""
+    local out, section, source, state = {}, nil, nil, ""
     local function each(fits)
         for _, counter in ipairs(rows) do
             local protocol = counter.protocol
             if fits(counter) and (not needs[protocol] or wanted[needs[protocol]]) then
+                if counter.source ~= source then
+                    source, state = counter.source, ""
+                end
                 if protocol ~= section then
                     section = protocol
                     out[#out + 1] = protocol .. ":\n"
