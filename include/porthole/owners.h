@@ -30,6 +30,8 @@ struct ph_holder { /* this process holds that socket */
 	uint32_t inode;
 	uint32_t process; /* index into ph_owners.processes */
 	int fd; /* the lowest, where it has several */
+	/* The thread in whose own table it is, where the process's has it not; else 0. */
+	pid_t thread;
 };
 
 struct ph_owners {

@@ -375,15 +375,24 @@ function M.list(netns)
     if not open then
         return nil, partial, code
     end
+    -- Without the option all are in the own namespace, which needs no look for its name.
+    local own, problem
+    if not netns then
+        own, problem = core.addresses()
+    end
     local list, missing = grouped(open, function(name, reasons)
-        -- Without the option all are in the own namespace, which needs no look for its name.
-        local addresses, problem = core.addresses(netns and name ~= "" and name or nil)
+        if not netns then
+            return own
+        end
+        local addresses, why = core.addresses(name ~= "" and name or nil)
         if not addresses then
-            reasons[#reasons + 1] = ("the own addresses of %s are unknown: %s"):format(
-                netns and "network namespace " .. name or "this host", tostring(problem))
+            reasons[#reasons + 1] = ("the own addresses of network namespace %s are unknown: %s"):format(name, why)
         end
         return addresses
     end)
+    if problem then
+        missing[#missing + 1] = "this host's own addresses are unknown: " .. problem
+    end
     return list, table.move(missing, 1, #missing, #partial + 1, partial)
 end
 

@@ -90,9 +90,12 @@ local function stream(ctx, every, duration)
             end
             local woken
             woken, problem, code = ctx.sleep(math.max(0, wake - ctx.clock()))
-            local after = woken and endpoints.list()
+            local after
+            if woken then
+                after, problem, code = endpoints.list()
+            end
             if not after then
-                return nil, problem or "the sockets could not be read", code
+                return nil, problem, code
             end
             local list = changes.between(before, after)
             before = after

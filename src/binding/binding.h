@@ -41,6 +41,7 @@ void open_paths(lua_State *L);
 void open_sleep(lua_State *L);
 void open_probe(lua_State *L);
 void open_stream(lua_State *L);
+void open_resolve(lua_State *L);
 
 int luaopen_porthole_core(lua_State *L);
 

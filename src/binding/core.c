@@ -138,5 +138,6 @@ int luaopen_porthole_core(lua_State *L)
 	open_probe(L);
 	open_stream(L);
 
+	open_resolve(L);
 	return 1;
 }

@@ -75,10 +75,11 @@ const struct ph_socket_detail *socket_detail(const struct socket_rows *rows,
 
 /*
  * The nth process that holds the socket, by pid, but PID 1 last: under socket activation it holds
- * every socket of its services as well. NULL: beyond the last. `fd` may be NULL.
+ * every socket of its services as well. NULL: beyond the last. `held` may be NULL.
  */
 const struct ph_process *socket_holder(const struct socket_rows *rows,
-                                       const struct ph_socket *socket, size_t nth, int *fd);
+                                       const struct ph_socket *socket, size_t nth,
+                                       const struct ph_holder **held);
 
 extern const struct row_type socket_type;
 

@@ -217,13 +217,17 @@ static void push_process_metatable(lua_State *L)
 }
 
 static void push_process(lua_State *L, const struct socket_rows *rows,
-                         const struct ph_process *process, int fd)
+                         const struct ph_process *process, const struct ph_holder *held)
 {
-	lua_createtable(L, 0, 10);
+	lua_createtable(L, 0, 11);
 	lua_pushinteger(L, process->pid);
 	lua_setfield(L, -2, "pid");
-	lua_pushinteger(L, fd);
+	lua_pushinteger(L, held->fd);
 	lua_setfield(L, -2, "fd");
+	if (held->thread != 0) {
+		lua_pushinteger(L, held->thread);
+		lua_setfield(L, -2, "thread");
+	}
 	set_field(L, "name", process->name);
 	set_field(L, "exe", process->exe);
 	set_field(L, "cmdline", process->cmdline);
@@ -238,11 +242,11 @@ static void push_process(lua_State *L, const struct socket_rows *rows,
 static void push_processes(lua_State *L, const void *storage, const void *item)
 {
 	const struct ph_process *process;
-	int fd = -1;
+	const struct ph_holder *held = NULL;
 
 	lua_newtable(L);
-	for (size_t i = 0; (process = socket_holder(ROWS, SOCKET, i, &fd)) != NULL; i++) {
-		push_process(L, ROWS, process, fd);
+	for (size_t i = 0; (process = socket_holder(ROWS, SOCKET, i, &held)) != NULL; i++) {
+		push_process(L, ROWS, process, held);
 		lua_rawseti(L, -2, (lua_Integer)i + 1);
 	}
 }
@@ -472,6 +476,33 @@ GET(references)
 
 static const char *const shutdowns[] = { "receive", "send", "both", NULL };
 
+GET(probes)
+{
+	(void)storage;
+	set_integer(cell, SOCKET->probes);
+	if (SOCKET->references == 0)
+		cell->type = CELL_NIL;
+}
+
+/* As /proc/net/unix writes it: @ for the NUL that begins an abstract name. */
+GET(path)
+{
+	const char *name = ROWS->sockets.names + SOCKET->name;
+	size_t length = SOCKET->name_length;
+
+	cell->type = CELL_NIL;
+	if (length == 0)
+		return;
+	cell->type = CELL_STRING;
+	cell->as.string.bytes = name;
+	cell->as.string.length = length;
+	if (*name == '\0' && length <= sizeof(cell->room)) {
+		memcpy(cell->room, name, length);
+		*cell->room = '@';
+		cell->as.string.bytes = cell->room;
+	}
+}
+
 GET(shutdown)
 {
 	(void)storage;
@@ -543,6 +574,8 @@ static const struct column columns[] = {
 	       "number of the protocol of raw (IP), packet (Ethernet) and netlink sockets"),
 	COLUMN(portid, INTEGER, "port id of a netlink socket"),
 	COLUMN(references, INTEGER, "how often the kernel refers to it, where /proc/net was read"),
+	COLUMN(probes, INTEGER, "unanswered probes, where /proc/net was read"),
+	COLUMN(path, NAME, "path or name of a Unix socket; @ begins an abstract one"),
 	COLUMN(shutdown, NAME, "which half of a connection is shut down", .values = shutdowns),
 };
 

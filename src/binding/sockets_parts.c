@@ -191,7 +191,8 @@ static int load_owners(struct socket_rows *rows)
 }
 
 const struct ph_process *socket_holder(const struct socket_rows *rows,
-                                       const struct ph_socket *socket, size_t nth, int *fd)
+                                       const struct ph_socket *socket, size_t nth,
+                                       const struct ph_holder **held)
 {
 	const struct ph_owners *owners = &rows->owners;
 	const struct ph_holder *holders;
@@ -204,8 +205,8 @@ const struct ph_process *socket_holder(const struct socket_rows *rows,
 		return NULL;
 	if (count > 1 && owners->processes[holders[0].process].pid == 1)
 		nth = (nth + 1) % count;
-	if (fd != NULL)
-		*fd = holders[nth].fd;
+	if (held != NULL)
+		*held = &holders[nth];
 	return &owners->processes[holders[nth].process];
 }
 

@@ -56,6 +56,7 @@ static int see_link(void *data, unsigned worker, struct ph_scan_process *process
 		.inode = (uint32_t)inode,
 		.process = process->index,
 		.fd = link->fd,
+		.thread = link->thread != process->pid ? link->thread : 0,
 	};
 	__atomic_store_n(&process->marked, true, __ATOMIC_RELAXED);
 	return 0;
@@ -261,7 +262,15 @@ static int sort_holders(struct ph_holder *holders, size_t count)
 	return 0;
 }
 
-/* Keeps each (inode, process) once, with its lowest descriptor. */
+/* The process's own table goes before its threads', and there the lowest descriptor. */
+static bool is_before(const struct ph_holder *a, const struct ph_holder *b)
+{
+	if ((a->thread == 0) != (b->thread == 0))
+		return a->thread == 0;
+	return a->fd < b->fd;
+}
+
+/* Keeps each (inode, process) once. */
 static void drop_repeated(struct ph_owners *owners)
 {
 	struct ph_holder *holders = owners->holders;
@@ -270,8 +279,8 @@ static void drop_repeated(struct ph_owners *owners)
 	for (size_t i = 0; i < owners->holder_count; i++) {
 		if (kept == 0 || sort_key(&holders[kept - 1]) != sort_key(&holders[i]))
 			holders[kept++] = holders[i];
-		else if (holders[i].fd < holders[kept - 1].fd)
-			holders[kept - 1].fd = holders[i].fd;
+		else if (is_before(&holders[i], &holders[kept - 1]))
+			holders[kept - 1] = holders[i];
 	}
 	owners->holder_count = kept;
 }
