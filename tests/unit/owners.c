@@ -339,7 +339,10 @@ static void a_threads_own_table_is_read(void **state)
 	put_link(tree, "20/task/21/fd/8", "socket:[13]");
 	read_all_of(tree);
 	assert_int_equal(tree->owners.holder_count, 3);
-	assert_int_equal(tree->owners.holders[0].fd, 2);
+	/* The process's own table goes first, whatever number a thread's has. */
+	assert_int_equal(tree->owners.holders[0].fd, 3);
+	assert_int_equal(tree->owners.holders[0].thread, 0);
+	assert_int_equal(tree->owners.holders[1].thread, 9);
 	assert_int_equal(holder_of(tree, 12, 0)->pid, 4);
 	assert_string_equal(holder_of(tree, 13, 0)->name, "late");
 }
